@@ -1,0 +1,250 @@
+"""The ledger's tables: what calls cost and took, what may still be spent.
+
+Facts name their dimensions by slug, without foreign keys upward, so history stays true
+when a model or a prompt is deleted. Calls and attempts are partitioned by month on the
+range of their UUIDv7 id, which Django does not know of: migrations make these tables
+in SQL.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+
+def _slug(**options: Any) -> "models.TextField[str, str]":
+    return models.TextField(default="", blank=True, **options)
+
+
+def _usd(**options: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(max_digits=20, decimal_places=9, **options)
+
+
+def _rate(label: Any) -> "models.DecimalField[Any, Any]":
+    """A price of one unit. Prices go below nine places, so the column has twelve more."""
+    return models.DecimalField(
+        label, max_digits=30, decimal_places=18, null=True, blank=True
+    )
+
+
+class CallStatus(models.TextChoices):
+    """How a call ended, as its caller saw it."""
+
+    OK = "ok", _("OK")
+    ERROR = "error", _("Error")
+    TIMEOUT = "timeout", _("Timed out")
+    RATE_LIMITED = "rate_limited", _("Rate limited")
+    BLOCKED = "blocked", _("Blocked")
+    CACHED = "cached", _("From cache")
+
+
+class AttemptState(models.TextChoices):
+    """What became of the money set aside for an attempt."""
+
+    SETTLED = "settled", _("Settled")
+    RELEASED = "released", _("Released")
+    UNKNOWN = "unknown", _("Unknown")
+
+
+class Dimensions(models.Model):
+    """Who asked for what: the columns that calls and attempts share."""
+
+    team = _slug()
+    agent = _slug()
+    end_user = _slug()
+    key = _slug()
+    model = _slug()
+    prompt = _slug()
+    prompt_version = models.IntegerField(default=0)
+    experiment = _slug()
+    variant = _slug()
+
+    class Meta:
+        abstract = True
+
+
+class Call(Dimensions):
+    """One authenticated request as it was served, refusals and cache hits included."""
+
+    id = models.UUIDField(primary_key=True)
+    finished_at = models.DateTimeField()
+    requested = _slug()
+    status = models.TextField(choices=CallStatus.choices)
+    http_status = models.SmallIntegerField()
+    error_code = _slug()
+    stream = models.BooleanField(default=False)
+    cache = models.TextField(default="off")
+    input_tokens = models.IntegerField(default=0)
+    cached_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    cost_usd = _usd(null=True)
+    saved_usd = _usd(default=0)
+    estimated = models.BooleanField(default=False)
+    latency_ms = models.FloatField()
+    ttft_ms = models.FloatField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+    request_id = _slug()
+
+    class Meta:
+        managed = False
+        db_table = "costs_call"
+        verbose_name = _("call")
+        verbose_name_plural = _("calls")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Attempt(Dimensions):
+    """One upstream try of a call: the narrow fact that money hangs on.
+
+    counters: the budget counters that it was charged to. cost_usd is NULL when the
+    model had no price.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    call_id = models.UUIDField()
+    number = models.SmallIntegerField()
+    provider = _slug()
+    state = models.TextField(choices=AttemptState.choices)
+    settled_at = models.DateTimeField()
+    http_status = models.SmallIntegerField(null=True)
+    error_code = _slug()
+    input_tokens = models.IntegerField(default=0)
+    cache_read_tokens = models.IntegerField(default=0)
+    cache_write_tokens = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    reasoning_tokens = models.IntegerField(default=0)
+    raw_usage = models.JSONField(null=True)
+    price_id = models.BigIntegerField(null=True)
+    cost_usd = _usd(null=True)
+    estimated = models.BooleanField(default=False)
+    latency_ms = models.FloatField()
+    ttft_ms = models.FloatField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "costs_attempt"
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Price(models.Model):
+    """What a model charges from a moment on; never edited, only superseded.
+
+    Rates are USD per token; `schedule` holds what replaces them: context tiers,
+    service tiers and regional multipliers, in the shape of the price table's rows.
+    """
+
+    model = models.TextField(_("model"), help_text=_("provider/name"))
+    valid_from = models.DateTimeField(_("valid from"))
+    input = _rate(_("input"))
+    output = _rate(_("output"))
+    cache_read = _rate(_("cached read"))
+    cache_write_5m = _rate(_("cache write, 5 minutes"))
+    cache_write_1h = _rate(_("cache write, 1 hour"))
+    input_audio = _rate(_("audio input"))
+    output_audio = _rate(_("audio output"))
+    web_search = _rate(_("web search"))
+    per_request = _rate(_("per request"))
+    schedule = models.JSONField(_("tiers"), default=dict, blank=True)
+    source = models.CharField(_("source"), max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        ordering = ["model", "-valid_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "valid_from"], name="costs_price_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.valid_from:%Y-%m-%d})"
+
+
+class BudgetPeriod(models.TextChoices):
+    """How long a budget's limit lasts before it starts anew."""
+
+    DAY = "day", _("Day")
+    WEEK = "week", _("Week")
+    MONTH = "month", _("Month")
+    QUARTER = "quarter", _("Quarter")
+    TOTAL = "total", _("Total")
+
+
+class Budget(models.Model):
+    """A limit over a period and a scope; an empty scope column matches everything."""
+
+    name = models.CharField(_("name"), max_length=100)
+    limit_usd = models.DecimalField(_("limit (USD)"), max_digits=20, decimal_places=9)
+    period = models.CharField(
+        _("period"),
+        max_length=8,
+        choices=BudgetPeriod.choices,
+        default=BudgetPeriod.MONTH,
+    )
+    time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    team = models.CharField(_("team"), max_length=64, blank=True, default="")
+    agent = models.CharField(_("agent"), max_length=64, blank=True, default="")
+    end_user = models.CharField(_("user"), max_length=256, blank=True, default="")
+    model = models.CharField(_("model"), max_length=200, blank=True, default="")
+    prompt = models.CharField(_("prompt"), max_length=64, blank=True, default="")
+    experiment = models.CharField(
+        _("experiment"), max_length=64, blank=True, default=""
+    )
+    hard = models.BooleanField(
+        _("hard"),
+        default=True,
+        help_text=_("Refuse calls that could exceed the limit."),
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = _("budget")
+        verbose_name_plural = _("budgets")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="costs_budget_name_unique",
+                violation_error_message=_("A budget with this name exists."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(limit_usd__gte=0), name="costs_budget_limit_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Counter(models.Model):
+    """What a budget has spent and set aside in one period; the lock money waits on."""
+
+    budget = models.ForeignKey(
+        Budget, on_delete=models.CASCADE, related_name="counters"
+    )
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField(null=True)
+    spent = _usd(default=0, db_default=0)
+    held = _usd(default=0, db_default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "period_start"], name="costs_counter_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.period_start:%Y-%m-%d}"

@@ -1,0 +1,72 @@
+"""Group commit: concurrent writers share one transaction.
+
+At once when idle, together when busy: the first item of a quiet moment is written
+immediately, and what arrives while a write runs forms the next one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_Waiting = tuple[Item, "asyncio.Future[Result]"]
+
+
+class Batcher(Generic[Item, Result]):
+    """Hands items to `write` in batches; each caller gets the result of its own item.
+
+    write: takes the items of a batch, returns one result (or exception) for each.
+    window_s: how long to gather before a write; 0 writes at once when idle.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        window_s: float = 0.0,
+        most: int = 500,
+    ) -> None:
+        self._write = write
+        self._window_s = window_s
+        self._most = most
+        self._waiting: list[_Waiting[Item, Result]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, item: Item) -> "asyncio.Future[Result]":
+        """Queue an item; the future resolves when its batch has been written."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain())
+        return future
+
+    async def flushed(self) -> None:
+        """Wait until everything that was put so far has been written."""
+        while self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                if self._window_s:
+                    await asyncio.sleep(self._window_s)
+                batch = self._waiting[: self._most]
+                del self._waiting[: self._most]
+                await self._write_batch(batch)
+        finally:
+            self._task = None
+
+    async def _write_batch(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+        results: Sequence[Result | Exception]
+        try:
+            results = await self._write([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - each waiter gets it
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # its caller went away
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
