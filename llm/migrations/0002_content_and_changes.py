@@ -5,8 +5,8 @@ from django.db import migrations
 CONTENT = """
 CREATE TABLE llm_content (
     call_id uuid PRIMARY KEY,
-    request text COMPRESSION lz4 NOT NULL,
-    response text COMPRESSION lz4 NOT NULL
+    request text NOT NULL,
+    response text NOT NULL
 ) PARTITION BY RANGE (call_id);
 CREATE TABLE llm_content_default PARTITION OF llm_content DEFAULT;
 SELECT ops_keep_partitions('llm_content', now(), now() + interval '40 days');
