@@ -61,7 +61,7 @@ class Batcher(Generic[Item, Result]):
         results: Sequence[Result | Exception]
         try:
             results = await self._write([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - each waiter gets it
+        except Exception as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():  # its caller went away

@@ -1,0 +1,87 @@
+"""The facts that the ledger takes in: who asked, what was tried, what it came to."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from costs.pricing import Usage
+
+State = Literal["settled", "released", "unknown"]
+Status = Literal["ok", "error", "timeout", "rate_limited", "blocked", "cached"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """The dimensions of a call: slugs and names, empty where there is none."""
+
+    team: str = ""
+    agent: str = ""
+    end_user: str = ""
+    key: str = ""
+    prompt: str = ""
+    prompt_version: int = 0
+    experiment: str = ""
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFact:
+    """One upstream try that has ended.
+
+    model: `provider/name`. cost_usd: rounded to nine places; None without a price.
+    counters: the budget counters that its hold was taken from.
+    """
+
+    id: uuid.UUID
+    call_id: uuid.UUID
+    number: int
+    who: Who
+    provider: str
+    model: str
+    state: State
+    settled_at: dt.datetime
+    latency_ms: float
+    usage: Usage = field(default_factory=Usage)
+    raw_usage: Mapping[str, Any] | None = None
+    price_id: int | None = None
+    cost_usd: Decimal | None = None
+    estimated: bool = False
+    http_status: int | None = None
+    error_code: str = ""
+    ttft_ms: float | None = None
+    counters: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFact:
+    """One request of an agent as it was served, with the sums of its attempts."""
+
+    id: uuid.UUID
+    who: Who
+    requested: str
+    model: str
+    status: Status
+    http_status: int
+    finished_at: dt.datetime
+    latency_ms: float
+    error_code: str = ""
+    stream: bool = False
+    cache: str = "off"
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: Decimal | None = None
+    saved_usd: Decimal = Decimal(0)
+    estimated: bool = False
+    ttft_ms: float | None = None
+    attempts: int = 0
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What one call leaves behind: itself (once it has ended) and its ended attempts."""
+
+    attempts: tuple[AttemptFact, ...] = ()
+    call: CallFact | None = None

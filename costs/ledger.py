@@ -1,0 +1,268 @@
+"""The ledger of one process: hold before a byte leaves, settle exactly once.
+
+Concurrent holds share a transaction, and so do concurrent settlements. A process that
+dies leaves its holds behind; any other process settles them at their worst case once
+the owner has been silent for a while.
+"""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import orjson
+import psycopg
+
+from costs import sweeping
+from costs.facts import Settlement
+from costs.posting import post
+from devora_ops.common.batching import Batcher
+from devora_ops.common.errors import BudgetExceeded, Unavailable
+from devora_ops.common.ids import uuid7
+from devora_ops.common.postgres import Connection, connect
+
+log = logging.getLogger("[CostTracker]")
+
+T = TypeVar("T")
+
+HEARTBEAT_S = 5.0
+HOLD_TIMEOUT_S = 2.0
+SETTLE_WINDOW_S = 0.03  # a shorter one doubles Postgres' CPU, a longer one is seen
+
+_RESERVE = """SELECT attempt, charged_to, refused_by, room FROM costs_reserve(
+    %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The worst case of one attempt, to be set aside in all its budgets or in none.
+
+    facts: JSON that lets the sweeper write the attempt without its process.
+    """
+
+    attempt_id: uuid.UUID
+    call_id: uuid.UUID
+    amount: Decimal
+    budgets: tuple[int, ...]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The budget that had no room, and what it had left."""
+
+    budget_id: int
+    room: Decimal
+
+
+class Ledger:
+    """Reserves and settles money for one process."""
+
+    def __init__(self, url: str, *, label: str = "gateway") -> None:
+        self._url = url
+        self._label = label
+        self.owner = uuid7()
+        self._holds = Batcher[Reservation, "tuple[int, ...] | Refusal"](self._reserve)
+        self._settlements = Batcher[Settlement, None](
+            self._post, window_s=SETTLE_WINDOW_S
+        )
+        self._hold_line = _Line(url, f"devora-{label}-holds", durable=False)
+        self._settle_line = _Line(url, f"devora-{label}-settlements", durable=True)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._freeing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Announce this process as an owner of holds and begin its rounds."""
+        await self._beat()
+        self._tasks = [
+            asyncio.create_task(_every(HEARTBEAT_S, self._beat)),
+            asyncio.create_task(_every(sweeping.EVERY_S, self.sweep)),
+        ]
+
+    async def stop(self) -> None:
+        """Write what still waits, then let go."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self._holds.flushed()
+        await asyncio.gather(*self._freeing, return_exceptions=True)
+        await self._settlements.flushed()
+        for line in (self._hold_line, self._settle_line):
+            await line.close()
+
+    async def hold(self, reservation: Reservation) -> tuple[int, ...]:
+        """Set money aside; return the counters it was taken from.
+
+        Raises BudgetExceeded when one of the budgets has no room, Unavailable while
+        Postgres cannot be asked: without it no call may leave.
+        """
+        future = self._holds.put(reservation)
+        try:
+            answer = await asyncio.wait_for(asyncio.shield(future), HOLD_TIMEOUT_S)
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            self._give_back(future, reservation)
+            log.warning("cannot reserve: %s", error)
+            raise Unavailable("The ledger cannot be reached right now.") from error
+        except asyncio.CancelledError:
+            self._give_back(future, reservation)
+            raise
+        if isinstance(answer, Refusal):
+            raise BudgetExceeded(
+                f"Budget {answer.budget_id} has ${answer.room.normalize():f} left; this "
+                f"request could cost ${reservation.amount.normalize():f}.",
+                extra={"budget": answer.budget_id, "left_usd": str(answer.room)},
+            )
+        return answer
+
+    def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
+        """Hand over what became of attempts; the future is done once it is durable."""
+        return self._settlements.put(settlement)
+
+    def _give_back(
+        self, future: "asyncio.Future[tuple[int, ...] | Refusal]", unused: Reservation
+    ) -> None:
+        """Free a hold that its call no longer waits for: nothing was sent."""
+
+        async def free() -> None:
+            with contextlib.suppress(Exception):
+                await future
+            async with self._settle_line as connection:
+                await connection.execute(
+                    "SELECT costs_release(%s::uuid[], '{}', '{}')",
+                    [[unused.attempt_id]],
+                )
+
+        task = asyncio.create_task(free())
+        self._freeing.add(task)
+        task.add_done_callback(self._freeing.discard)
+
+    async def sweep(self) -> int:
+        """Settle the holds of dead processes at their worst case; return how many."""
+        async with self._settle_line as connection:
+            orphans = await sweeping.orphans(connection)
+        for settlement in orphans:
+            log.warning("settling %s as unknown", settlement.attempts[0].id)
+            self.settle(settlement)
+        return len(orphans)
+
+    async def _beat(self) -> None:
+        async with self._hold_line as connection:
+            await connection.execute(
+                "INSERT INTO costs_owner (id, label) VALUES (%s, %s) "
+                "ON CONFLICT (id) DO UPDATE SET seen_at = now()",
+                [self.owner, self._label],
+            )
+
+    async def _reserve(
+        self, batch: Sequence[Reservation]
+    ) -> Sequence[tuple[int, ...] | Refusal | Exception]:
+        async with self._hold_line as connection:
+            cursor = await connection.execute(
+                _RESERVE,
+                [
+                    self.owner,
+                    [each.attempt_id for each in batch],
+                    [each.call_id for each in batch],
+                    [each.amount for each in batch],
+                    [_array(each.budgets) for each in batch],
+                    [orjson.dumps(each.facts).decode() for each in batch],
+                ],
+            )
+            rows: list[Any] = await cursor.fetchall()
+        answers = {
+            attempt: tuple(counters) if by is None else Refusal(by, room)
+            for attempt, counters, by, room in rows
+        }
+        return [answers[each.attempt_id] for each in batch]
+
+    async def _post(self, batch: Sequence[Settlement]) -> Sequence[None | Exception]:
+        # A settlement is never given up: what was spent was spent. Calls pile up in
+        # memory meanwhile, and their holds cover them should this process die too.
+        pause_s = 0.05
+        while True:
+            try:
+                async with self._settle_line as connection:
+                    await post(connection, batch)
+                return [None] * len(batch)
+            except (psycopg.OperationalError, OSError) as error:
+                log.warning("cannot settle %d calls yet: %s", len(batch), error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, 2.0)
+            except psycopg.Error as error:
+                return await self._post_singly(batch, error)
+
+    async def _post_singly(
+        self, batch: Sequence[Settlement], error: psycopg.Error
+    ) -> Sequence[None | Exception]:
+        """Let one settlement that Postgres refuses not take others with it.
+
+        Its hold stays, and the sweeper settles that at the worst case.
+        """
+        if len(batch) == 1:
+            log.error("Postgres refuses %r: %s", batch[0], error)
+            return [error]
+        return [(await self._post([each]))[0] for each in batch]
+
+
+class _Line:
+    """One connection that its user keeps, made anew after it broke.
+
+    A pool's check-out would add 0.15 ms to every flush.
+    """
+
+    def __init__(self, url: str, application: str, *, durable: bool) -> None:
+        self._url = url
+        self._application = application
+        self._durable = durable
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Connection:
+        await self._lock.acquire()
+        try:
+            if self._connection is None:
+                self._connection = await self._connect()
+            return self._connection
+        except BaseException:
+            self._lock.release()
+            raise
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is not None and self._connection is not None:
+                # It may be in the middle of anything; what was not committed is undone.
+                broken, self._connection = self._connection, None
+                await broken.close()
+        finally:
+            self._lock.release()
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def _connect(self) -> Connection:
+        connection = await connect(self._url, application=self._application)
+        if not self._durable:
+            # A hold is lost only when Postgres and this process die together; then
+            # nothing of it was answered.
+            await connection.execute("SET synchronous_commit = off")
+        return connection
+
+
+def _array(ids: Sequence[int]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+async def _every(period_s: float, job: Callable[[], Awaitable[Any]]) -> None:
+    while True:
+        await asyncio.sleep(period_s)
+        try:
+            await job()
+        except (psycopg.Error, OSError) as error:
+            log.warning("a round of the ledger failed: %s", error)

@@ -1,0 +1,211 @@
+"""What an attempt costs: a normalised Usage and a Price in, exact dollars out. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+NINE_PLACES = Decimal("0.000000001")
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one attempt, each counted once: `input` is what no cache touched.
+
+    `output` includes `reasoning`, and audio counts are parts that `input` and `output`
+    do not include.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write_5m: int = 0
+    cache_write_1h: int = 0
+    input_audio: int = 0
+    output: int = 0
+    output_audio: int = 0
+    reasoning: int = 0
+    web_searches: int = 0
+
+    @property
+    def whole_input(self) -> int:
+        """All tokens that went in; context tiers are chosen by this."""
+        return (
+            self.input
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.input_audio
+        )
+
+    @property
+    def whole_output(self) -> int:
+        """All tokens that came out."""
+        return self.output + self.output_audio
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """USD per token; None where the provider publishes no price of its own."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cache_read: Decimal | None = None
+    cache_write_5m: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    input_audio: Decimal | None = None
+    output_audio: Decimal | None = None
+
+    def cost(self, usage: Usage) -> Decimal:
+        """Sum exactly; what has no price of its own costs what plain tokens do."""
+        plain_in, plain_out = self.input or _ZERO, self.output or _ZERO
+        write_5m = _first(self.cache_write_5m, plain_in)
+        return (
+            usage.input * plain_in
+            + usage.cache_read * _first(self.cache_read, plain_in)
+            + usage.cache_write_5m * write_5m
+            + usage.cache_write_1h * _first(self.cache_write_1h, write_5m)
+            + usage.input_audio * _first(self.input_audio, plain_in)
+            + usage.output * plain_out
+            + usage.output_audio * _first(self.output_audio, plain_out)
+        )
+
+    @property
+    def dearest_input(self) -> Decimal:
+        """The most that one input token can come to."""
+        return max(
+            rate or _ZERO
+            for rate in (
+                self.input,
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.input_audio,
+            )
+        )
+
+    @property
+    def dearest_output(self) -> Decimal:
+        """The most that one output token can come to."""
+        return max(self.output or _ZERO, self.output_audio or _ZERO)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Rates, and the rates that replace them for the whole request above a threshold."""
+
+    base: Rates
+    tiers: tuple[tuple[int, Rates], ...] = ()
+
+    def rates_for(self, whole_input: int) -> Rates:
+        """Choose by the whole input; a tier starts strictly above its threshold."""
+        chosen = self.base
+        for above, rates in self.tiers:
+            if whole_input > above:
+                chosen = rates
+        return chosen
+
+    def reachable(self, input_bound: int) -> tuple[Rates, ...]:
+        """All rates that an input of at most this size can meet."""
+        tiers = (rates for above, rates in self.tiers if input_bound > above)
+        return (self.base, *tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A row of the price book, ready to be applied; id is the row's."""
+
+    id: int
+    standard: Schedule
+    service_tiers: Mapping[str, Schedule] = field(default_factory=dict)
+    regions: Mapping[str, Decimal] = field(default_factory=dict)
+    web_search: Decimal = _ZERO
+    per_request: Decimal = _ZERO
+
+    def cost(
+        self, usage: Usage, *, service_tier: str = "", region: str = ""
+    ) -> Decimal:
+        """Return the unrounded cost in USD of one attempt."""
+        schedule = self.service_tiers.get(service_tier, self.standard)
+        tokens = schedule.rates_for(usage.whole_input).cost(usage)
+        return (
+            tokens * self.regions.get(region, Decimal(1))
+            + usage.web_searches * self.web_search
+            + self.per_request
+        )
+
+    def worst_case(
+        self,
+        *,
+        input_bound: int,
+        output_bound: int,
+        web_searches: int = 0,
+        service_tier: str = "",
+    ) -> Decimal:
+        """Return a cost that no outcome of the request can exceed, in nine places.
+
+        input_bound: tokens, at least as many as can go in; output_bound: `max_tokens`
+        times `n`. The provider may serve in the standard tier instead of a named one, and
+        in any tier when the request says `auto`.
+        """
+        rates = [
+            each
+            for schedule in self._possible(service_tier)
+            for each in schedule.reachable(input_bound)
+        ]
+        tokens = input_bound * max(each.dearest_input for each in rates)
+        tokens += output_bound * max(each.dearest_output for each in rates)
+        region = max(self.regions.values(), default=Decimal(1))
+        fees = web_searches * self.web_search + self.per_request
+        return round_usd(tokens * max(region, Decimal(1)) + fees) + NINE_PLACES
+
+    def _possible(self, service_tier: str) -> list[Schedule]:
+        named = self.service_tiers.get(service_tier)
+        if service_tier == "auto":
+            return [self.standard, *self.service_tiers.values()]
+        # A provider may serve standard instead of the tier that was asked for.
+        return [self.standard] if named is None else [self.standard, named]
+
+
+def round_usd(amount: Decimal) -> Decimal:
+    """Round once, half to even, to the ledger's nine places."""
+    return amount.quantize(NINE_PLACES, rounding=ROUND_HALF_EVEN)
+
+
+def make_price(row: Mapping[str, Any]) -> Price:
+    """Build a Price from a row of the price book (its columns by name)."""
+    extra = row["schedule"]
+    base = _rates(row)
+    return Price(
+        id=row["id"],
+        standard=Schedule(base, _tiers(extra.get("tiers", ()))),
+        service_tiers={
+            name: Schedule(_rates(tier["prices"]), _tiers(tier.get("tiers", ())))
+            for name, tier in extra.get("service_tiers", {}).items()
+        },
+        regions={
+            region: Decimal(factor)
+            for region, factor in extra.get("geo_multiplier", {}).items()
+        },
+        web_search=row["web_search"] or _ZERO,
+        per_request=row["per_request"] or _ZERO,
+    )
+
+
+def _tiers(rows: Any) -> tuple[tuple[int, Rates], ...]:
+    tiers = [(int(row["above_input_tokens"]), _rates(row["prices"])) for row in rows]
+    return tuple(sorted(tiers, key=lambda tier: tier[0]))
+
+
+def _rates(prices: Mapping[str, Any]) -> Rates:
+    return Rates(
+        **{
+            name: Decimal(prices[name])
+            for name in Rates.__slots__
+            if prices.get(name) is not None
+        }
+    )
+
+
+def _first(rate: Decimal | None, otherwise: Decimal) -> Decimal:
+    return otherwise if rate is None else rate

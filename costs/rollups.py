@@ -1,0 +1,233 @@
+"""Sums that the pages read: folded in Python, added to Postgres in one upsert a table.
+
+A latency histogram is sparse: one integer a bin, bin * 2^40 + count, sorted by bin. Bin
+b holds latencies in (1.05^(b-1), 1.05^b] milliseconds, so a quantile read at a bin's
+middle is within 2.5 % of the exact one, and histograms merge by adding counts.
+"""
+
+import datetime as dt
+import math
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from psycopg import sql
+
+from costs.facts import AttemptFact, CallFact, Settlement, Status, Who
+from devora_ops.common.ids import uuid7_time
+from devora_ops.common.postgres import Connection
+
+_RATIO = math.log(1.05)
+_SHIFT = 40
+_MASK = (1 << _SHIFT) - 1
+
+Key = tuple[Any, ...]
+
+
+def bin_of(latency_ms: float) -> int:
+    """Return the histogram bin of a latency; up to 1 ms is bin 0."""
+    return max(0, math.ceil(math.log(latency_ms) / _RATIO)) if latency_ms > 0 else 0
+
+
+def pack(latencies_ms: Iterable[float]) -> list[int]:
+    """Return the histogram of some latencies."""
+    counts = Counter(map(bin_of, latencies_ms))
+    return [(bin_ << _SHIFT) + n for bin_, n in sorted(counts.items())]
+
+
+def merge(histograms: Iterable[Sequence[int]]) -> list[int]:
+    """Add histograms; a mere concatenation of several counts as one."""
+    counts: Counter[int] = Counter()
+    for histogram in histograms:
+        for packed in histogram:
+            counts[packed >> _SHIFT] += packed & _MASK
+    return [(bin_ << _SHIFT) + n for bin_, n in sorted(counts.items())]
+
+
+def quantile(histogram: Sequence[int], q: float) -> float | None:
+    """Return a quantile in milliseconds, or None of an empty histogram.
+
+    histogram: merged (each bin once); q: 0 to 1.
+    """
+    left = math.ceil(q * sum(packed & _MASK for packed in histogram))
+    for packed in histogram:
+        left -= packed & _MASK
+        if left <= 0:
+            return math.exp(_RATIO * ((packed >> _SHIFT) - 0.5))
+    return None
+
+
+@dataclass(slots=True)
+class Measures:
+    """What one rollup row adds up."""
+
+    calls: int = 0
+    attempts: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    saved_usd: Decimal = Decimal(0)
+    unpriced: int = 0
+    cacheable: int = 0
+    latency_ms: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    ttfts: list[float] = field(default_factory=list)
+
+    def add_call(self, call: CallFact) -> None:
+        """Count a call: how it ended and how long it took."""
+        self.calls += 1
+        self.saved_usd += call.saved_usd
+        self.cacheable += call.cache != "off"
+        # Cached answers and refusals would make the models look faster than they are.
+        if call.status == "ok":
+            self.latency_ms += call.latency_ms
+            self.latencies.append(call.latency_ms)
+            if call.ttft_ms is not None:
+                self.ttfts.append(call.ttft_ms)
+
+    def add_attempt(self, attempt: AttemptFact) -> None:
+        """Count an attempt: its tokens and what they cost."""
+        self.attempts += 1
+        self.input_tokens += attempt.usage.whole_input
+        self.cached_tokens += attempt.usage.cache_read
+        self.output_tokens += attempt.usage.whole_output
+        self.cost_usd += attempt.cost_usd or 0
+        self.unpriced += attempt.cost_usd is None
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row's measures by column, as JSON takes them."""
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _SUMS}
+        return columns | {
+            "cost_usd": str(self.cost_usd),
+            "saved_usd": str(self.saved_usd),
+            "latency": pack(self.latencies),
+            "ttft": pack(self.ttfts),
+        }
+
+
+_SUMS = (
+    "calls",
+    "attempts",
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "cost_usd",
+    "saved_usd",
+    "unpriced",
+    "cacheable",
+    "latency_ms",
+)
+_MEASURES = (*_SUMS, "latency", "ttft")
+_WORK = (
+    "bucket",
+    "team",
+    "agent",
+    "model",
+    "prompt",
+    "prompt_version",
+    "variant",
+    "status",
+)
+_WHO = ("bucket", "team", "agent", "end_user", "key", "model", "status")
+
+
+def _upsert(table: str, keys: Sequence[str]) -> sql.Composed:
+    """Write the statement that adds rows to a rollup table.
+
+    Rows travel as one JSON array: arrays of histograms would be ragged.
+    """
+    columns = sql.SQL(", ").join(map(sql.Identifier, (*keys, *_MEASURES)))
+    added = [
+        sql.SQL("{0} = r.{0} + excluded.{0}").format(sql.Identifier(name))
+        for name in _SUMS
+    ] + [
+        sql.SQL("{0} = costs_histogram_merge(r.{0}, excluded.{0})").format(
+            sql.Identifier(name)
+        )
+        for name in ("latency", "ttft")
+    ]
+    return sql.SQL(
+        "INSERT INTO {table} AS r ({columns}) SELECT {columns} "
+        "FROM jsonb_populate_recordset(NULL::{table}, %s) "
+        "ON CONFLICT ({keys}) DO UPDATE SET {added}"
+    ).format(
+        table=sql.Identifier(table),
+        columns=columns,
+        keys=sql.SQL(", ").join(map(sql.Identifier, keys)),
+        added=sql.SQL(", ").join(added),
+    )
+
+
+_WORK_UPSERT = _upsert("costs_rollup_work", _WORK)
+_MINUTE_UPSERT = _upsert("costs_rollup_minute", _WORK)
+_WHO_UPSERT = _upsert("costs_rollup_who", _WHO)
+
+
+class Fold:
+    """Collects the rollup rows of a batch of settlements."""
+
+    def __init__(self) -> None:
+        self.work: defaultdict[Key, Measures] = defaultdict(Measures)
+        self.minute: defaultdict[Key, Measures] = defaultdict(Measures)
+        self.who: defaultdict[Key, Measures] = defaultdict(Measures)
+
+    def add(self, settlement: Settlement) -> None:
+        """Add a call's facts; its attempts count under the status the call ended with."""
+        call = settlement.call
+        status: Status = call.status if call else "error"
+        if call is not None:
+            for measures in self._rows(call.id, call.who, call.model, status):
+                measures.add_call(call)
+        for attempt in settlement.attempts:
+            # Under the call's bucket: a number and the calls behind it then agree.
+            for measures in self._rows(
+                attempt.call_id, attempt.who, attempt.model, status
+            ):
+                measures.add_attempt(attempt)
+
+    def _rows(
+        self, call_id: uuid.UUID, who: Who, model: str, status: Status
+    ) -> tuple[Measures, ...]:
+        began = uuid7_time(call_id)
+        minute = began.replace(second=0, microsecond=0)
+        bucket = minute - dt.timedelta(minutes=minute.minute % 15)
+        work = (
+            who.team,
+            who.agent,
+            model,
+            who.prompt,
+            who.prompt_version,
+            who.variant,
+            status,
+        )
+        by_whom = (who.team, who.agent, who.end_user, who.key, model, status)
+        return (
+            self.work[bucket, *work],
+            self.minute[minute, *work],
+            self.who[bucket, *by_whom],
+        )
+
+    async def write(self, connection: Connection) -> None:
+        """Add the rows to the rollup tables, in the transaction of their facts."""
+        for statement, keys, rows in (
+            (_WORK_UPSERT, _WORK, self.work),
+            (_MINUTE_UPSERT, _WORK, self.minute),
+            (_WHO_UPSERT, _WHO, self.who),
+        ):
+            if rows:
+                await connection.execute(statement, [_as_json(keys, rows)])
+
+
+def _as_json(keys: Sequence[str], rows: dict[Key, Measures]) -> str:
+    # Sorted, so that two processes that add to the same rows cannot deadlock.
+    return orjson.dumps(
+        [
+            dict(zip(keys, key, strict=True)) | rows[key].columns()
+            for key in sorted(rows)
+        ]
+    ).decode()

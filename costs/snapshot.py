@@ -1,0 +1,116 @@
+"""The price book and the budgets as the data plane reads them."""
+
+import datetime as dt
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from costs.facts import Who
+from costs.pricing import Price, make_price
+from devora_ops.common.postgres import Connection
+from devora_ops.common.snapshots import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """Each model's prices by the moment they come into force."""
+
+    starts: Mapping[str, Sequence[dt.datetime]] = field(default_factory=dict)
+    prices: Mapping[str, Sequence[Price]] = field(default_factory=dict)
+
+    def price(self, model: str, at: dt.datetime) -> Price | None:
+        """Return the price in force, or None for a model that has none."""
+        place = bisect_right(self.starts.get(model, ()), at)
+        return self.prices[model][place - 1] if place else None
+
+
+async def load_prices(connection: Connection) -> PriceBook:
+    """Read the whole price book."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SELECT * FROM costs_price ORDER BY model, valid_from")
+        rows = await cursor.fetchall()
+    starts: defaultdict[str, list[dt.datetime]] = defaultdict(list)
+    prices: defaultdict[str, list[Price]] = defaultdict(list)
+    for row in rows:
+        starts[row["model"]].append(row["valid_from"])
+        prices[row["model"]].append(make_price(row))
+    return PriceBook(dict(starts), dict(prices))
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetScope:
+    """What a budget covers; an empty value matches everything."""
+
+    id: int
+    hard: bool
+    team: str
+    agent: str
+    end_user: str
+    model: str
+    prompt: str
+    experiment: str
+
+    def covers(self, who: Who, model: str) -> bool:
+        """Say whether an attempt falls under this budget: all that is named matches."""
+        return (
+            self.team in ("", who.team)
+            and self.agent in ("", who.agent)
+            and self.end_user in ("", who.end_user)
+            and self.model in ("", model)
+            and self.prompt in ("", who.prompt)
+            and self.experiment in ("", who.experiment)
+        )
+
+
+class Budgets:
+    """All budgets, and which of them an attempt falls under."""
+
+    def __init__(
+        self,
+        scopes: Sequence[BudgetScope] = (),
+        demo_teams: frozenset[str] = frozenset(),
+    ) -> None:
+        self._scopes = scopes
+        self._demo_teams = demo_teams
+        self.matching = lru_cache(maxsize=4096)(self._matching)
+
+    def _matching(self, who: Who, model: str) -> tuple[tuple[int, ...], bool]:
+        """Return the ids of the budgets an attempt falls under, and whether one is hard.
+
+        The demo's spend is nobody's: a demo team counts only in budgets of its own.
+        """
+        scopes: Sequence[BudgetScope] = self._scopes
+        if who.team in self._demo_teams:
+            scopes = [each for each in scopes if each.team == who.team]
+        found = [each for each in scopes if each.covers(who, model)]
+        return tuple(each.id for each in found), any(each.hard for each in found)
+
+
+async def load_budgets(connection: Connection) -> Budgets:
+    """Read every budget's scope, in the order of ids."""
+    cursor = await connection.execute(
+        "SELECT id, hard, team, agent, end_user, model, prompt, experiment "
+        "FROM costs_budget ORDER BY id"
+    )
+    rows: list[Any] = await cursor.fetchall()
+    scopes = [BudgetScope(*row) for row in rows]
+    cursor = await connection.execute("SELECT slug FROM ops_team WHERE is_demo")
+    teams: list[Any] = await cursor.fetchall()
+    return Budgets(scopes, frozenset(slug for (slug,) in teams))
+
+
+def price_book() -> Snapshot[PriceBook]:
+    """Return the snapshot of prices."""
+    return Snapshot(tables=["costs_price"], load=load_prices, empty=PriceBook())
+
+
+def budgets() -> Snapshot[Budgets]:
+    """Return the snapshot of budgets."""
+    return Snapshot(
+        tables=["costs_budget", "ops_team"], load=load_budgets, empty=Budgets()
+    )

@@ -1,0 +1,200 @@
+"""Keys, providers, models and routes as the data plane reads them."""
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg.rows import dict_row
+
+from devora_ops.common.crypto import FieldCipher, SealBroken
+from devora_ops.common.postgres import Connection
+from devora_ops.common.snapshots import Snapshot
+
+log = logging.getLogger("[LLM]")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that may call: its digest, its scopes, and whom it calls for."""
+
+    public_id: str
+    digest: bytes
+    scopes: frozenset[str]
+    expires_at: dt.datetime | None
+    agent: str
+    team: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A provider as it is called: where, in which format, with which secret."""
+
+    slug: str
+    kind: str
+    base_url: str
+    internal_allowed: bool
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model that can serve a request."""
+
+    upstream: Upstream
+    name: str
+    weight: int = 1
+    max_output_tokens: int | None = None
+
+    @property
+    def model(self) -> str:
+        """The name used everywhere: `provider/name`."""
+        return f"{self.upstream.slug}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSnapshot:
+    """A public name and the models behind it, in order."""
+
+    slug: str
+    strategy: str
+    default_max_tokens: int
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What can be called; models are keyed by `provider/name`."""
+
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)
+    models: Mapping[str, Target] = field(default_factory=dict)
+    by_name: Mapping[str, Sequence[Target]] = field(default_factory=dict)
+    routes: Mapping[str, RouteSnapshot] = field(default_factory=dict)
+
+
+_KEYS = """
+SELECT k.public_id, k.digest, k.scopes, k.expires_at, a.slug, t.slug, a.store_content
+FROM llm_apikey AS k
+JOIN llm_agent AS a ON a.id = k.agent_id JOIN ops_team AS t ON t.id = a.team_id
+WHERE k.revoked_at IS NULL AND a.is_active
+"""
+
+
+async def load_keys(connection: Connection) -> Mapping[str, Key]:
+    """Read the keys that are not revoked, by their public id."""
+    cursor = await connection.execute(_KEYS)
+    rows: list[Any] = await cursor.fetchall()
+    return {
+        public_id: Key(public_id, bytes(digest), frozenset(scopes), *rest)
+        for public_id, digest, scopes, *rest in rows
+    }
+
+
+class CatalogueLoader:
+    """Reads providers, models and routes, and opens the providers' secrets."""
+
+    def __init__(self, cipher: FieldCipher) -> None:
+        self._cipher = cipher
+
+    async def __call__(self, connection: Connection) -> Catalogue:
+        """Read everything that is active."""
+        upstreams = await self._upstreams(connection)
+        models = await self._models(connection, upstreams)
+        by_name: defaultdict[str, list[Target]] = defaultdict(list)
+        for target in models.values():
+            by_name[target.name].append(target)
+        routes = await self._routes(connection, models)
+        return Catalogue(upstreams, models, dict(by_name), routes)
+
+    async def _upstreams(self, connection: Connection) -> dict[str, Upstream]:
+        rows = await _rows(
+            connection,
+            "SELECT slug, kind, base_url, internal_allowed, sealed_secret "
+            "FROM llm_provider WHERE is_active",
+        )
+        found = {}
+        for row in rows:
+            sealed = row.pop("sealed_secret")
+            try:
+                secret = self._open(row["slug"], sealed)
+            except SealBroken as error:
+                log.error("provider %s is left out: its key %s", row["slug"], error)
+                continue
+            found[row["slug"]] = Upstream(**row, secret=secret)
+        return found
+
+    def _open(self, slug: str, sealed: str) -> str:
+        if not sealed:
+            return ""
+        return self._cipher.unseal(sealed, owner=f"llm_provider:{slug}")
+
+    async def _models(
+        self, connection: Connection, upstreams: Mapping[str, Upstream]
+    ) -> dict[str, Target]:
+        rows = await _rows(
+            connection,
+            "SELECT p.slug, m.name, m.max_output_tokens FROM llm_model AS m "
+            "JOIN llm_provider AS p ON p.id = m.provider_id WHERE m.is_active",
+        )
+        targets = (
+            Target(upstreams[row["slug"]], row["name"], 1, row["max_output_tokens"])
+            for row in rows
+            if row["slug"] in upstreams
+        )
+        return {target.model: target for target in targets}
+
+    async def _routes(
+        self, connection: Connection, models: Mapping[str, Target]
+    ) -> dict[str, RouteSnapshot]:
+        targets: defaultdict[str, list[Target]] = defaultdict(list)
+        for row in await _rows(
+            connection,
+            "SELECT r.slug, p.slug || '/' || m.name AS model, t.weight "
+            "FROM llm_routetarget AS t JOIN llm_route AS r ON r.id = t.route_id "
+            "JOIN llm_model AS m ON m.id = t.model_id "
+            "JOIN llm_provider AS p ON p.id = m.provider_id "
+            "ORDER BY t.position, t.id",
+        ):
+            target = models.get(row["model"])
+            if target is not None:
+                targets[row["slug"]].append(
+                    Target(
+                        target.upstream,
+                        target.name,
+                        row["weight"],
+                        target.max_output_tokens,
+                    )
+                )
+        routes = await _rows(
+            connection,
+            "SELECT slug, strategy, default_max_tokens FROM llm_route WHERE is_active",
+        )
+        return {
+            row["slug"]: RouteSnapshot(**row, targets=tuple(targets[row["slug"]]))
+            for row in routes
+        }
+
+
+def keys() -> Snapshot[Mapping[str, Key]]:
+    """Return the snapshot of keys."""
+    return Snapshot(
+        tables=["llm_apikey", "llm_agent", "ops_team"], load=load_keys, empty={}
+    )
+
+
+def catalogue(cipher: FieldCipher) -> Snapshot[Catalogue]:
+    """Return the snapshot of what can be called."""
+    return Snapshot(
+        tables=["llm_provider", "llm_model", "llm_route", "llm_routetarget"],
+        load=CatalogueLoader(cipher),
+        empty=Catalogue(),
+    )
+
+
+async def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query)  # type: ignore[arg-type]  # constants of this module
+        return await cursor.fetchall()
