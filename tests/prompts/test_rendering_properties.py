@@ -14,7 +14,7 @@ from prompts.rendering import (
     render,
 )
 
-text = st.text(st.characters(codec="utf-8"), max_size=200)
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | text,
     lambda inner: (
