@@ -1,0 +1,110 @@
+"""Processes that never outlive the one that started them."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from devora_ops.embedded.account import Account
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a process is started.
+
+    dies_by: the signal that the kernel sends it when its parent dies, however it
+    dies (Linux). It holds only for children of the main thread: the kernel counts
+    the death of the thread that forked, so always start them from there.
+    """
+
+    argv: list[str]
+    log: Path
+    env: Mapping[str, str] | None = None
+    cwd: Path | None = None
+    account: Account | None = None
+    keep_fds: Iterable[int] = ()
+    dies_by: signal.Signals = signal.SIGTERM
+    stdin: bytes = b""
+
+    def start(self) -> Process:
+        """Start it in a process group of its own, so that Ctrl-C reaches only us."""
+        with self.log.open("ab", buffering=0) as log:
+            process = self._popen(log)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(self.stdin)
+        return process
+
+    def _popen(self, log: IO[bytes]) -> Process:
+        account = self.account
+        return subprocess.Popen(
+            self.argv,
+            stdin=subprocess.PIPE if self.stdin else subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=dict(self.env) if self.env is not None else None,
+            cwd=self.cwd,
+            pass_fds=tuple(self.keep_fds),
+            process_group=0,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+            preexec_fn=die_with_parent(self.dies_by),
+        )
+
+
+def die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
+    """Return what a child runs before exec so that it gets a signal when we die."""
+    if _libc is None:
+        return None
+    libc, parent = _libc, os.getpid()
+
+    def before_exec() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, sent.value)
+        if os.getppid() != parent:  # it died between fork and prctl
+            os._exit(1)
+
+    return before_exec
+
+
+def follow_parent(sent: signal.Signals) -> None:
+    """Have the kernel send this process a signal when its own parent dies."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, sent.value)
+
+
+def stop(process: Process, *, by: signal.Signals, grace_s: float) -> None:
+    """Ask a process to stop, and kill its whole group when it does not in time."""
+    if process.poll() is None:
+        process.send_signal(by)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
+    kill_group(process)
+
+
+def kill_group(process: Process) -> None:
+    """Kill what is left of a process and of those that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def last_words(log: Path, *, since: int = 0, lines: int = 1) -> str:
+    """Return the last lines a process logged after a byte offset, errors first."""
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(since)
+        said = file.read().decode(errors="replace").strip().splitlines()
+        telling = [line for line in said if "FATAL" in line or "error:" in line.lower()]
+        return "\n".join((telling or said)[-lines:])
+    return ""
