@@ -1,4 +1,3 @@
-# ruff: noqa: N818  (names say what happened, as in Django and httpx)
 """What can go wrong when an agent talks to the gateway.
 
     DevoraError

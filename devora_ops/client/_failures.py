@@ -132,7 +132,8 @@ def _code_and_message(body: Any) -> tuple[str | None, str | None]:
     if isinstance(body.get("error"), Mapping):
         return error_fields(body["error"])
     errors = body.get("errors")
-    known = [item for item in errors if isinstance(item, Mapping)] if errors else []
+    listed = errors if isinstance(errors, list) else []
+    known = [item for item in listed if isinstance(item, Mapping)]
     if not known:
         return None, None
     sentences = (_sentence(item) for item in known)

@@ -43,7 +43,7 @@ class Operation(Generic[T]):
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout: TimeoutValue = UNSET
-    default_timeout: httpx.Timeout = REST_TIMEOUT
+    default_timeout: httpx.Timeout = field(default_factory=lambda: REST_TIMEOUT)
 
     def content(self) -> bytes | None:
         """Encode the body. Raises ValueError for what JSON cannot say."""

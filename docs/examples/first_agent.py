@@ -1,0 +1,37 @@
+"""A first agent: one class, one call, and what it cost.
+
+    DEVORA_URL=http://127.0.0.1:8000 DEVORA_API_KEY=dvo_live_… \
+        python docs/examples/first_agent.py "Why is the sky blue?"
+
+`manage.py up` prints both; DEVORA_MODEL names a model or route of yours.
+"""
+
+import os
+import sys
+
+from devora_ops.client import BudgetExceeded, DevoraError, EnhancedBaseAgent
+
+
+class Explainer(EnhancedBaseAgent):
+    model = os.environ.get("DEVORA_MODEL", "smart")
+
+    def explain(self, question: str) -> str:
+        instructions = {"role": "system", "content": "Explain it in two sentences."}
+        result = self.call_llm([instructions, {"role": "user", "content": question}])
+        return result.text
+
+
+def main(question: str) -> None:
+    with Explainer() as agent:
+        print(agent.explain(question))
+        stats = agent.stats
+        print(f"{stats.cost_usd} USD, {stats.latency_ms_mean:.0f} ms")
+
+
+if __name__ == "__main__":
+    try:
+        main(" ".join(sys.argv[1:]) or "Why is the sky blue?")
+    except BudgetExceeded as error:
+        sys.exit(f"The budget is spent: {error}")
+    except DevoraError as error:
+        sys.exit(str(error))
