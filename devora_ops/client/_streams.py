@@ -15,6 +15,8 @@ from devora_ops.client._values import Answer
 
 _DONE = "[DONE]"
 _COST_COMMENT = "devora "
+#: The connection broke, or this side had hung up before.
+_BROKEN = (httpx.RequestError, httpx.StreamError)
 
 
 class Collector:
@@ -41,7 +43,7 @@ class Collector:
                     if text := self._take(data):
                         yield text
 
-    def finish(self, cause: httpx.RequestError | None = None) -> Answer:
+    def finish(self, cause: Exception | None = None) -> Answer:
         """Give the Answer, now that nothing more comes.
 
         cause: what broke the connection, if it broke.
@@ -56,7 +58,7 @@ class Collector:
             raise self._interrupted(answer, reason="the provider cut it off")
         return answer
 
-    def _lack(self, cause: httpx.RequestError | None) -> str:
+    def _lack(self, cause: Exception | None) -> str:
         if cause is not None:
             return str(cause) or type(cause).__name__
         if not self._headers.get("content-type", "").startswith("text/event-stream"):
@@ -142,11 +144,11 @@ class AnswerStream(_Ending):
         self._texts = self._read()
 
     def _read(self) -> Iterator[str]:
-        broken: httpx.RequestError | None = None
+        broken: Exception | None = None
         try:
             for chunk in self._response.iter_bytes():
                 yield from self._collector.feed(chunk)
-        except httpx.RequestError as error:
+        except _BROKEN as error:
             broken = error
         finally:
             self._response.close()
@@ -190,12 +192,12 @@ class AsyncAnswerStream(_Ending):
         self._texts = self._read()
 
     async def _read(self) -> AsyncIterator[str]:
-        broken: httpx.RequestError | None = None
+        broken: Exception | None = None
         try:
             async for chunk in self._response.aiter_bytes():
                 for text in self._collector.feed(chunk):
                     yield text
-        except httpx.RequestError as error:
+        except _BROKEN as error:
             broken = error
         finally:
             await self._response.aclose()

@@ -175,6 +175,15 @@ def test_leaving_early_hangs_up(server):
             _ = stream.answer
 
 
+def test_a_stream_that_was_hung_up_cannot_be_read_on(server):
+    server.script = [chunk("Hi"), DONE]
+    with Client(server.url, KEY) as client:
+        stream = client.stream_chat("Hi", model="smart")
+        stream.close()
+        with pytest.raises(StreamInterrupted, match="closed"):
+            stream.finish()
+
+
 async def test_leaving_early_hangs_up_in_a_loop_too(server):
     server.script = [chunk("again ")]
     server.endless = True
