@@ -71,7 +71,6 @@ class Collector:
             if chunk.get("error"):
                 # Kept for the end: the cost may still follow it.
                 self._error = chunk["error"]
-                return ""
             return self._completion.add(chunk)
         except (AttributeError, TypeError, ValueError, RecursionError) as error:
             reason = "it holds something that is no chunk"

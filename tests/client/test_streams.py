@@ -124,14 +124,21 @@ def test_a_connection_lost_after_the_end_does_not_matter(server, read):
 
 
 def test_a_failure_inside_a_stream_says_its_reason_and_the_cost(server, read):
-    error = b'{"error": {"message": "Overloaded.", "code": "provider_overloaded"}}'
-    server.script = [chunk("Half"), b"data: " + error + b"\n\n", COMMENT, DONE]
+    server.script = [
+        chunk("Half"),
+        chunk(
+            choices=[{"index": 0, "delta": {}, "finish_reason": "error"}],
+            error={"message": "Overloaded.", "code": "provider_overloaded"},
+        ),
+        COMMENT,
+    ]
     with pytest.raises(StreamInterrupted, match="Overloaded") as caught:
         read(server, [])
     assert caught.value.code == "provider_overloaded"
     partial = caught.value.partial
     assert partial is not None
-    assert (partial.text, partial.cost_usd) == ("Half", Decimal("0.000045600"))
+    assert (partial.text, partial.finish_reason) == ("Half", "error")
+    assert partial.cost_usd == Decimal("0.000045600")
 
 
 def test_a_failure_may_be_a_bare_word(server, read):
