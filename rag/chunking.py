@@ -9,9 +9,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import cast
 
-import semchunk
 from markdown_it import MarkdownIt
+from semchunk.semchunk import chunk as cut
 
 # semchunk recurses once for every kind of blank run it finds; cutting the text
 # into windows first bounds its depth (to 126) and its work by the window.
@@ -118,11 +119,11 @@ def _spans(text: str, section: Section, limit: _Limit) -> Iterator[tuple[int, in
         if window.isspace():
             continue
         # No memory of counts: semchunk would keep every text it ever counted.
-        _, offsets = semchunk.chunk(
-            window, limit.tokens, limit.weigh, memoize=False, offsets=True
-        )
-        for first, last in offsets:
-            yield start + first, start + last
+        _, offsets = cut(window, limit.tokens, limit.weigh, memoize=False, offsets=True)
+        for first, last in cast(list[tuple[int, int]], offsets):
+            piece = window[first:last]
+            blank = len(piece) - len(piece.lstrip())
+            yield start + first + blank, start + first + len(piece.rstrip())
 
 
 def _windows(text: str, section: Section) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,34 @@
+"""Jobs in the background; the documents' rows say what is to be done."""
+
+import uuid
+from collections.abc import Iterable
+from functools import partial
+
+from celery import shared_task
+from django.db import transaction
+
+from rag.ingestion import document_process, documents_requeue
+
+
+def enqueue(document_ids: Iterable[uuid.UUID]) -> None:
+    """Send documents to the workers once the rows are committed.
+
+    A message that gets lost is sent again by `requeue_documents`.
+    """
+    for document_id in document_ids:
+        transaction.on_commit(
+            partial(process_document.delay, str(document_id)), robust=True
+        )
+
+
+@shared_task(name="rag.process_document")  # type: ignore[untyped-decorator]
+def process_document(document_id: str) -> None:
+    """Bring a document into the index."""
+    if document_process(uuid.UUID(document_id)):
+        process_document.delay(document_id)
+
+
+@shared_task(name="rag.requeue_documents")  # type: ignore[untyped-decorator]
+def requeue_documents() -> None:
+    """Send what has stood still to the workers again."""
+    enqueue(documents_requeue())
