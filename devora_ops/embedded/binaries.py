@@ -70,6 +70,12 @@ def redis_binary(run_dir: Path, account: Account | None) -> Path:
     return carried
 
 
+def psql_folder() -> Path | None:
+    """Return where the wheel's psql is, for people who have none of their own."""
+    package = _package_folder(_WHEEL)
+    return package / _INSTALL / "bin" if package else None
+
+
 def _package_folder(name: str) -> Path | None:
     """Find a package without importing it."""
     spec = importlib.util.find_spec(name)

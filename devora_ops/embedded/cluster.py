@@ -81,7 +81,7 @@ class Cluster:
     def begin_making(self) -> None:
         """Start initdb in a folder beside `path`; a broken earlier try is removed."""
         shutil.rmtree(self._unfinished, ignore_errors=True)
-        self._unfinished.mkdir(mode=0o700)
+        self._unfinished.mkdir(mode=0o700, parents=True)
         password = self.run_dir / "password"
         password.touch(mode=0o600)
         password.write_text(self.password)

@@ -42,16 +42,15 @@ loglevel warning
 class EmbeddedRedis:
     """One Redis on a free loopback port, stopped with us; a context manager.
 
-    folder: where it logs. Start it from the main thread (see Launch).
+    folder: where it logs, made when missing. Start it from the main thread (see Launch).
     """
 
-    def __init__(
-        self, folder: Path, *, password: str | None = None, log: Path | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *, password: str | None = None) -> None:
         self.process: Process | None = None
         self.port = 0
         self._password = password or secrets.token_urlsafe(24)
-        self._log = log or folder / "redis.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._log = folder / "redis.log"
         self._account = account_for_servers()
         self._run_dir = Path(tempfile.mkdtemp(prefix="devora-"))
         self._run_dir.chmod(0o755)  # it holds nothing but copies of programs
