@@ -9,12 +9,11 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
-import orjson
 import psycopg
 
 from costs import sweeping
@@ -23,7 +22,12 @@ from costs.posting import post
 from devora_ops.common.batching import Batcher
 from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
-from devora_ops.common.postgres import Connection, connect
+from devora_ops.common.postgres import (
+    Connection,
+    array_literal,
+    connect,
+    text_array_literal,
+)
 
 log = logging.getLogger("[CostTracker]")
 
@@ -48,7 +52,7 @@ class Reservation:
     call_id: uuid.UUID
     amount: Decimal
     budgets: tuple[int, ...]
-    facts: Mapping[str, Any]
+    facts: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ class Ledger:
         self._url = url
         self._label = label
         self.owner = uuid7()
-        self._holds = Batcher[Reservation, "tuple[int, ...] | Refusal"](self._reserve)
+        self._holds = Batcher[Reservation, tuple[int, ...] | Refusal](
+            self._reserve, abandoned=self._abandoned
+        )
         self._settlements = Batcher[Settlement, None](
             self._post, window_s=SETTLE_WINDOW_S
         )
@@ -101,16 +107,13 @@ class Ledger:
         Raises BudgetExceeded when one of the budgets has no room, Unavailable while
         Postgres cannot be asked: without it no call may leave.
         """
-        future = self._holds.put(reservation)
         try:
-            answer = await asyncio.wait_for(asyncio.shield(future), HOLD_TIMEOUT_S)
+            async with asyncio.timeout(HOLD_TIMEOUT_S):
+                answer = await self._holds.put(reservation)
         except (psycopg.Error, OSError, TimeoutError) as error:
-            self._give_back(future, reservation)
+            self._give_back(reservation)  # it may have been made all the same
             log.warning("cannot reserve: %s", error)
             raise Unavailable("The ledger cannot be reached right now.") from error
-        except asyncio.CancelledError:
-            self._give_back(future, reservation)
-            raise
         if isinstance(answer, Refusal):
             raise BudgetExceeded(
                 f"Budget {answer.budget_id} has ${answer.room.normalize():f} left; this "
@@ -123,23 +126,24 @@ class Ledger:
         """Hand over what became of attempts; the future is done once it is durable."""
         return self._settlements.put(settlement)
 
-    def _give_back(
-        self, future: "asyncio.Future[tuple[int, ...] | Refusal]", unused: Reservation
+    def _abandoned(
+        self, unused: Reservation, answer: tuple[int, ...] | Refusal
     ) -> None:
-        """Free a hold that its call no longer waits for: nothing was sent."""
+        """Take note of a hold whose call hung up, or gave up, before it was made."""
+        if not isinstance(answer, Refusal):
+            self._give_back(unused)
 
-        async def free() -> None:
-            with contextlib.suppress(Exception):
-                await future
-            async with self._settle_line as connection:
-                await connection.execute(
-                    "SELECT costs_release(%s::uuid[], '{}', '{}')",
-                    [[unused.attempt_id]],
-                )
-
-        task = asyncio.create_task(free())
+    def _give_back(self, unused: Reservation) -> None:
+        """Free a hold that nothing was sent under."""
+        task = asyncio.create_task(self._free(unused))
         self._freeing.add(task)
         task.add_done_callback(self._freeing.discard)
+
+    async def _free(self, unused: Reservation) -> None:
+        async with self._settle_line as connection:
+            await connection.execute(
+                "SELECT costs_release(%s::uuid[], '{}', '{}')", [[unused.attempt_id]]
+            )
 
     async def sweep(self) -> int:
         """Settle the holds of dead processes at their worst case; return how many."""
@@ -166,11 +170,11 @@ class Ledger:
                 _RESERVE,
                 [
                     self.owner,
-                    [each.attempt_id for each in batch],
-                    [each.call_id for each in batch],
-                    [each.amount for each in batch],
-                    [_array(each.budgets) for each in batch],
-                    [orjson.dumps(each.facts).decode() for each in batch],
+                    array_literal(each.attempt_id for each in batch),
+                    array_literal(each.call_id for each in batch),
+                    array_literal(each.amount for each in batch),
+                    text_array_literal(array_literal(b.budgets) for b in batch),
+                    text_array_literal(each.facts.decode() for each in batch),
                 ],
             )
             rows: list[Any] = await cursor.fetchall()
@@ -253,10 +257,6 @@ class _Line:
             # nothing of it was answered.
             await connection.execute("SET synchronous_commit = off")
         return connection
-
-
-def _array(ids: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 async def _every(period_s: float, job: Callable[[], Awaitable[Any]]) -> None:

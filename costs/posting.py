@@ -2,18 +2,17 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import psycopg
-from psycopg.types.json import Jsonb
 
 from costs.facts import AttemptFact, CallFact, Settlement
 from costs.rollups import Fold
 from devora_ops.common.ids import uuid7_time
-from devora_ops.common.postgres import Connection
+from devora_ops.common.postgres import Connection, array_literal
 
 NEWS_CHANNEL = "devora_calls"
 _NEWS_BYTES = 7900  # Postgres refuses a NOTIFY payload of 8000 bytes
@@ -82,7 +81,11 @@ async def _release(connection: Connection, attempts: Sequence[AttemptFact]) -> N
             charges[counter] += attempt.cost_usd or 0
     await connection.execute(
         "SELECT costs_release(%s::uuid[], %s::bigint[], %s::numeric[])",
-        [[each.id for each in attempts], list(charges), list(charges.values())],
+        [
+            array_literal(each.id for each in attempts),
+            array_literal(charges),
+            array_literal(charges.values()),
+        ],
     )
 
 
@@ -143,14 +146,18 @@ def _attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
         usage.cache_write_5m + usage.cache_write_1h,
         usage.whole_output,
         usage.reasoning,
-        Jsonb(attempt.raw_usage) if attempt.raw_usage is not None else None,
+        _json(attempt.raw_usage),
         attempt.price_id,
         attempt.cost_usd,
         attempt.estimated,
         attempt.latency_ms,
         attempt.ttft_ms,
-        list(attempt.counters),
+        array_literal(attempt.counters),
     )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
 
 
 def _call_row(call: CallFact) -> tuple[Any, ...]:

@@ -136,7 +136,7 @@ _WORK = (
 _WHO = ("bucket", "team", "agent", "end_user", "key", "model", "status")
 
 
-def _upsert(table: str, keys: Sequence[str]) -> sql.Composed:
+def _upsert(table: str, keys: Sequence[str]) -> bytes:
     """Write the statement that adds rows to a rollup table.
 
     Rows travel as one JSON array: arrays of histograms would be ragged.
@@ -151,7 +151,7 @@ def _upsert(table: str, keys: Sequence[str]) -> sql.Composed:
         )
         for name in ("latency", "ttft")
     ]
-    return sql.SQL(
+    statement = sql.SQL(
         "INSERT INTO {table} AS r ({columns}) SELECT {columns} "
         "FROM jsonb_populate_recordset(NULL::{table}, %s) "
         "ON CONFLICT ({keys}) DO UPDATE SET {added}"
@@ -161,6 +161,7 @@ def _upsert(table: str, keys: Sequence[str]) -> sql.Composed:
         keys=sql.SQL(", ").join(map(sql.Identifier, keys)),
         added=sql.SQL(", ").join(added),
     )
+    return statement.as_bytes(None)  # composing it anew would cost more than sending it
 
 
 _WORK_UPSERT = _upsert("costs_rollup_work", _WORK)

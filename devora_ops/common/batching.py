@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_Waiting = tuple[Item, "asyncio.Future[Result]"]
 
 
 class Batcher(Generic[Item, Result]):
     """Hands items to `write` in batches; each caller gets the result of its own item.
 
     write: takes the items of a batch, returns one result (or exception) for each.
+    abandoned: is told of a result whose caller no longer waits for it.
     window_s: how long to gather before a write; 0 writes at once when idle.
     """
 
@@ -24,13 +24,15 @@ class Batcher(Generic[Item, Result]):
         self,
         write: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
+        abandoned: Callable[[Item, Result], None] | None = None,
         window_s: float = 0.0,
         most: int = 500,
     ) -> None:
         self._write = write
+        self._abandoned = abandoned
         self._window_s = window_s
         self._most = most
-        self._waiting: list[_Waiting[Item, Result]] = []
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def put(self, item: Item) -> "asyncio.Future[Result]":
@@ -57,16 +59,19 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._task = None
 
-    async def _write_batch(self, batch: Sequence[_Waiting[Item, Result]]) -> None:
+    async def _write_batch(
+        self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]
+    ) -> None:
         results: Sequence[Result | Exception]
         try:
             results = await self._write([item for item, _ in batch])
         except Exception as error:
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # its caller went away
-                continue
+        for (item, future), result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
+                if not future.done():
+                    future.set_exception(result)
+            elif not future.done():
                 future.set_result(result)
+            elif self._abandoned is not None:
+                self._abandoned(item, result)

@@ -1,0 +1,127 @@
+"""Writes of the control plane: budgets are made, changed and removed here."""
+
+from typing import Any, Final
+
+from django.db import DataError, connection, transaction
+
+from costs.models import Budget
+from devora_ops.common import audit
+from devora_ops.common.errors import InvalidRequest
+
+_FIELDS: Final = (
+    "name",
+    "limit_usd",
+    "period",
+    "time_zone",
+    "team",
+    "agent",
+    "end_user",
+    "model",
+    "prompt",
+    "experiment",
+    "hard",
+)
+
+
+@transaction.atomic
+def create_budget(*, actor: str, request_id: str = "", **fields: Any) -> Budget:
+    """Make a budget; it counts from its first attempt on. Raises ValidationError."""
+    budget = Budget(**fields)
+    _check(budget)
+    budget.save()
+    _record("budget.create", budget, actor, request_id, after=_facts(budget))
+    return budget
+
+
+@transaction.atomic
+def change_budget(
+    budget: Budget, *, actor: str, request_id: str = "", **changes: Any
+) -> Budget:
+    """Change a budget's fields; what its running period has spent stays counted."""
+    before = _facts(budget)
+    window = (budget.period, budget.time_zone)
+    for name, value in changes.items():
+        setattr(budget, name, value)
+    _check(budget)
+    if window != (budget.period, budget.time_zone):
+        _move_counter(budget, *window)
+    budget.save()
+    _record("budget.change", budget, actor, request_id, before, _facts(budget))
+    return budget
+
+
+@transaction.atomic
+def delete_budget(budget: Budget, *, actor: str, request_id: str = "") -> None:
+    """Remove a budget; attempts that are under way settle without it."""
+    before = _facts(budget)
+    _record("budget.delete", budget, actor, request_id, before)
+    budget.delete()
+
+
+def _check(budget: Budget) -> None:
+    budget.full_clean()
+    # Python and Postgres each have their list of zones, and Postgres does the sums.
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT now() AT TIME ZONE %s", [budget.time_zone])
+    except DataError as error:
+        raise InvalidRequest(
+            "The database does not know this time zone.",
+            code="invalid",
+            param="time_zone",
+        ) from error
+
+
+# Attempts name counters by id, so the running one moves to the new period with all
+# that is spent and held in it. A past one may already begin where the new one does:
+# it steps aside by an interval that only its id has.
+_STEP_ASIDE = """
+UPDATE costs_counter SET period_start = period_start - id * interval '1 microsecond'
+WHERE budget_id = %(budget)s
+  AND period_start = costs_period_start(%(period)s, %(zone)s, now())
+  AND period_start <> costs_period_start(%(old_period)s, %(old_zone)s, now())
+"""
+_MOVE = """
+UPDATE costs_counter
+SET period_start = costs_period_start(%(period)s, %(zone)s, now()),
+    period_end = costs_period_end(%(period)s, %(zone)s, now())
+WHERE budget_id = %(budget)s
+  AND period_start = costs_period_start(%(old_period)s, %(old_zone)s, now())
+"""
+
+
+def _move_counter(budget: Budget, old_period: str, old_zone: str) -> None:
+    values = {
+        "budget": budget.pk,
+        "period": budget.period,
+        "zone": budget.time_zone,
+        "old_period": old_period,
+        "old_zone": old_zone,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_STEP_ASIDE, values)
+        cursor.execute(_MOVE, values)
+
+
+def _facts(budget: Budget) -> dict[str, Any]:
+    facts = {name: getattr(budget, name) for name in _FIELDS}
+    return {**facts, "limit_usd": str(budget.limit_usd)}
+
+
+def _record(
+    action: str,
+    budget: Budget,
+    actor: str,
+    request_id: str,
+    before: Any = None,
+    after: Any = None,
+) -> None:
+    audit.record(
+        actor=actor,
+        action=action,
+        object_type="costs.budget",
+        object_id=str(budget.pk),
+        before=before,
+        after=after,
+        request_id=request_id,
+    )

@@ -1,0 +1,75 @@
+"""Wiring: the gateway, the pages and the sockets of one web process.
+
+`/v1/…` goes to the gateway, which knows nothing of Django; probes are answered here;
+everything else is Django's and Channels'.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "devora_ops.settings")
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()  # before anything that imports models
+
+from django.conf import settings
+
+from devora_ops import celery
+from devora_ops.dashboard.live import LiveListener
+from devora_ops.dashboard.routing import websocket_application
+from devora_ops.expansion import make_expansion
+from devora_ops.probes import Probes
+from llm.gateway.app import Gateway, GatewayConfig
+from llm.gateway.http import Receive, Scope, Send
+
+__all__ = ["application", "celery"]
+
+_expansion = make_expansion(settings.DATABASE_URL)
+_gateway = Gateway(
+    GatewayConfig(
+        database_url=settings.DATABASE_URL,
+        field_keys=tuple(settings.DEVORA_FIELD_KEYS),
+        store_content=settings.DEVORA_STORE_CONTENT,
+        expand=_expansion.expand,
+        snapshots=_expansion.snapshots,
+    )
+)
+_live = LiveListener(settings.DATABASE_URL)
+_probes = Probes(settings.DATABASE_URL)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a connection to the plane that serves it."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "websocket":
+        await websocket_application(scope, receive, send)
+    elif scope["path"].startswith("/v1/"):
+        await _gateway(scope, receive, send)
+    elif scope["path"] in _probes.paths:
+        await _probes(scope, receive, send)
+    else:
+        await _django(scope, receive, send)  # type: ignore[arg-type]
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    await receive()
+    starts: list[Callable[[], Awaitable[Any]]] = [
+        _expansion.start,
+        _gateway.start,
+        _live.start,
+    ]
+    try:
+        for start in starts:
+            await start()
+    except Exception as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    # What calls left to write comes first, then what they read from.
+    for stop in (_gateway.stop, _live.stop, _expansion.stop):
+        await stop()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,163 @@
+"""The ASGI application below /v1: who calls, which endpoint, and one shape of error."""
+
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from costs.ledger import Ledger
+from costs.snapshot import budgets, price_book
+from devora_ops.common.crypto import FieldCipher
+from devora_ops.common.errors import DevoraError, NotFound
+from devora_ops.common.postgres import make_pool
+from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
+from llm.gateway.authentication import authenticate, bearer_token, require
+from llm.gateway.call import Call
+from llm.gateway.chat import ChatService
+from llm.gateway.expansion import Expand
+from llm.gateway.http import (
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    header,
+    read_body,
+    request_id,
+    send_bytes,
+    send_error,
+)
+from llm.gateway.recorder import Recorder
+from llm.gateway.upstream import UpstreamClient
+from llm.snapshot import Key, catalogue, keys
+
+log = logging.getLogger("[LLM]")
+
+Endpoint = Callable[[Key, str, Scope, Receive, Send], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What the gateway is built from; extra snapshots are those that expand reads."""
+
+    database_url: str
+    field_keys: tuple[str, ...]
+    store_content: str
+    expand: Expand
+    snapshots: tuple[Snapshot[Any], ...] = ()
+
+
+class Gateway:
+    """One process's data plane: started and stopped by the ASGI lifespan."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        self._keys = keys()
+        self._catalogue = catalogue(FieldCipher(config.field_keys))
+        prices, budget_scopes = price_book(), budgets()
+        self._keeper = SnapshotKeeper(
+            config.database_url,
+            [self._keys, self._catalogue, prices, budget_scopes, *config.snapshots],
+        )
+        self._pool = make_pool(config.database_url, size=2)
+        self._client = UpstreamClient()
+        self._ledger = Ledger(config.database_url)
+        self._recorder = Recorder(self._pool, default_mode=config.store_content)
+        self._chat = ChatService(
+            client=self._client,
+            ledger=self._ledger,
+            recorder=self._recorder,
+            catalogue=self._catalogue,
+            prices=prices,
+            budgets=budget_scopes,
+            expand=config.expand,
+        )
+        self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
+            "/v1/chat/completions": {"POST": self._serve_chat},
+            "/v1/models": {"GET": self._list_models},
+        }
+
+    async def start(self) -> None:
+        """Connect to everything; raises when Postgres cannot be reached."""
+        await self._pool.open()
+        await self._keeper.start()
+        await self._ledger.start()
+        await self._client.start()
+
+    async def stop(self) -> None:
+        """Write what still waits, then disconnect."""
+        await self._ledger.stop()
+        await self._recorder.flushed()
+        await self._client.stop()
+        await self._keeper.stop()
+        await self._pool.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; whatever is wrong with it leaves in OpenAI's shape."""
+        asked = request_id(scope)
+        try:
+            endpoint = self._endpoint(scope)
+            key = self._authenticate(scope)
+            await endpoint(key, asked, scope, receive, send)
+        except ClientGoneError:
+            return
+        except DevoraError as error:
+            await send_error(send, error, [(b"x-request-id", asked.encode())])
+        except Exception:
+            # Before an answer began: afterwards the server closes the connection.
+            log.exception("request %s failed", asked)
+            failed = DevoraError(
+                "Something failed on our side; the request id finds it in the logs.",
+                status=500,
+                code="internal_error",
+            )
+            await send_error(send, failed, [(b"x-request-id", asked.encode())])
+
+    def _endpoint(self, scope: Scope) -> Endpoint:
+        methods = self._endpoints.get(scope["path"].rstrip("/"))
+        if methods is None:
+            raise NotFound(f"There is no {scope['path'][:200]} here.")
+        endpoint = methods.get(scope["method"])
+        if endpoint is None:
+            raise DevoraError(
+                f"Use {' or '.join(methods)} here.",
+                status=405,
+                code="method_not_allowed",
+                headers={"Allow": ", ".join(methods)},
+            )
+        return endpoint
+
+    def _authenticate(self, scope: Scope) -> Key:
+        authorization = header(scope, b"authorization")
+        token = bearer_token(authorization.decode("latin-1") if authorization else None)
+        key = authenticate(token, self._keys.current, now=dt.datetime.now(dt.UTC))
+        require(key, "call")
+        return key
+
+    async def _serve_chat(
+        self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        call = Call(key, asked)
+        raw = await read_body(scope, receive)
+        await self._chat.serve(call, raw, receive, send)
+
+    async def _list_models(
+        self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        catalogue = self._catalogue.current
+        names = [(slug, "route") for slug in sorted(catalogue.routes)]
+        names += [
+            (model, target.upstream.slug)
+            for model, target in sorted(catalogue.models.items())
+        ]
+        body = {
+            "object": "list",
+            "data": [
+                {"id": name, "object": "model", "created": 0, "owned_by": owner}
+                for name, owner in names
+            ],
+        }
+        await send_bytes(
+            send, 200, orjson.dumps(body), [(b"x-request-id", asked.encode())]
+        )

@@ -1,0 +1,110 @@
+"""One request while it is served, and the fact it becomes."""
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from costs.facts import AttemptFact, CallFact, Status, Who
+from costs.pricing import Usage
+from devora_ops.common.ids import uuid7
+from llm.snapshot import Key
+
+# On the wire a name, in the fact a status: what is not listed is an error.
+_STATUSES: Mapping[int, Status] = {402: "blocked", 429: "rate_limited", 504: "timeout"}
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known of a request so far."""
+
+    key: Key
+    request_id: str
+    id: uuid.UUID = field(default_factory=uuid7)
+    began: float = field(default_factory=time.perf_counter)
+    requested: str = ""
+    stream: bool = False
+    body: dict[str, Any] = field(default_factory=dict)
+    who: Who = field(default_factory=Who)
+    model: str = ""
+    attempts: list[AttemptFact] = field(default_factory=list)
+    unposted: list[AttemptFact] = field(default_factory=list)
+    tried: int = 0
+    ended: bool = False
+    ttft_ms: float | None = None
+    client_gone: bool = False
+
+    def elapsed_ms(self) -> float:
+        """Return how long ago the request arrived."""
+        return (time.perf_counter() - self.began) * 1000
+
+    def first_byte(self) -> None:
+        """Note that a stream begins to leave."""
+        if self.ttft_ms is None:
+            self.ttft_ms = self.elapsed_ms()
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """The sum over its attempts; None while none of them has a price."""
+        known = [a.cost_usd for a in self.attempts if a.cost_usd is not None]
+        if not known:
+            return None if self.attempts else Decimal(0)
+        return sum(known, Decimal(0))
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what every answer says of its call; a stream tells its cost later."""
+        return [
+            (b"x-request-id", self.request_id.encode()),
+            (b"x-devora-call-id", str(self.id).encode()),
+            (b"x-devora-cache", b"off"),
+            (b"x-devora-model", self.model.encode("ascii", "replace")),
+            (b"x-devora-attempts", str(self.tried).encode()),
+        ]
+
+    def cost_header(self) -> list[tuple[bytes, bytes]]:
+        """Return the cost, unless it is not known."""
+        cost = self.cost_usd
+        return [] if cost is None else [(b"x-devora-cost-usd", usd(cost).encode())]
+
+    def add(self, attempt: AttemptFact) -> None:
+        """Take in an attempt that has ended."""
+        self.attempts.append(attempt)
+        self.unposted.append(attempt)
+
+    def take_unposted(self) -> tuple[AttemptFact, ...]:
+        """Return the attempts that the ledger has not been given yet."""
+        taken, self.unposted = tuple(self.unposted), []
+        return taken
+
+    def fact(
+        self, http_status: int, *, error_code: str = "", now: dt.datetime
+    ) -> CallFact:
+        """Return the call as it ended."""
+        last = self.attempts[-1] if self.attempts else None
+        return CallFact(
+            id=self.id,
+            who=self.who,
+            requested=self.requested,
+            model=self.model,
+            status=_STATUSES.get(http_status, "error") if error_code else "ok",
+            http_status=http_status,
+            finished_at=now,
+            latency_ms=self.elapsed_ms(),
+            error_code=error_code,
+            stream=self.stream,
+            usage=last.usage if last else Usage(),
+            cost_usd=self.cost_usd,
+            estimated=any(each.estimated for each in self.attempts),
+            ttft_ms=self.ttft_ms,
+            attempts=len(self.attempts),
+            request_id=self.request_id,
+        )
+
+
+def usd(amount: Decimal) -> str:
+    """Write an amount without exponent and without trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,41 @@
+"""What the floors above make of a request that names a prompt.
+
+`devora_ops/asgi.py` hands the gateway an Expand, so this floor imports nobody above it.
+"""
+
+from typing import Any, Protocol
+
+PROMPT_PREFIX = "prompt:"
+
+
+class Expanded(Protocol):
+    """A request with its prompt rendered, and what it was rendered from."""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The body to serve: a model or route, messages and parameters."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's slug."""
+
+    @property
+    def prompt_version(self) -> int:
+        """The version's number."""
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's slug, or empty."""
+
+    @property
+    def variant(self) -> str:
+        """The variant's name, or empty."""
+
+
+class Expand(Protocol):
+    """Renders `model: "prompt:<slug>[@label|@number]"`; raises DevoraError."""
+
+    async def __call__(
+        self, model: str, body: dict[str, Any], request_id: str
+    ) -> Expanded | None:
+        """Return the expanded request, or None when the model names no prompt."""

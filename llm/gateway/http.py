@@ -1,0 +1,140 @@
+"""Bytes in and out of ASGI: bodies with a limit and a deadline, JSON answers."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+
+import orjson
+
+from devora_ops.common.errors import DevoraError, InvalidRequest, PayloadTooLarge
+from devora_ops.common.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+MOST_BODY_BYTES = 32 * 2**20
+BODY_TIMEOUT_S = 15.0
+_REQUEST_ID_BYTES = 64
+
+
+class ClientGoneError(Exception):
+    """The caller hung up before its request was whole."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Return a header that may occur once; raises InvalidRequest when it is repeated."""
+    found = [value for key, value in scope["headers"] if key == name]
+    if len(found) > 1:
+        raise InvalidRequest(
+            f"The header {name.decode()} occurs more than once.", code="bad_request"
+        )
+    return found[0] if found else None
+
+
+def request_id(scope: Scope) -> str:
+    """Return the caller's X-Request-Id when it is a sane one, else a new id."""
+    for key, value in scope["headers"]:
+        if (
+            key == b"x-request-id"
+            and 0 < len(value) <= _REQUEST_ID_BYTES
+            and value.replace(b"-", b"").replace(b"_", b"").isalnum()
+        ):
+            return bytes(value).decode()
+    return uuid7().hex
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """Return the whole body; raises PayloadTooLarge, InvalidRequest, ClientGoneError."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+        raise _too_large()
+    message = await _next(receive)
+    if not message.get("more_body"):
+        body = bytes(message.get("body", b""))
+        if len(body) > MOST_BODY_BYTES:
+            raise _too_large()
+        return body
+    try:
+        # A body that trickles in must not hold a connection for ever.
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _rest_of_body(bytearray(message.get("body", b"")), receive)
+    except TimeoutError as error:
+        raise InvalidRequest(
+            "The request's body did not arrive in time.", status=408, code="timeout"
+        ) from error
+
+
+async def _rest_of_body(body: bytearray, receive: Receive) -> bytes:
+    more = True
+    while more:
+        if len(body) > MOST_BODY_BYTES:
+            raise _too_large()
+        message = await _next(receive)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    if len(body) > MOST_BODY_BYTES:
+        raise _too_large()
+    return bytes(body)
+
+
+async def _next(receive: Receive) -> MutableMapping[str, Any]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"A body may have at most {MOST_BODY_BYTES} bytes.")
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Send a whole JSON answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(
+    send: Send, error: DevoraError, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    """Send an error in OpenAI's shape."""
+    extra = [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
+    body = orjson.dumps({"error": error_fields(error)})
+    await send_bytes(send, error.status, body, [*headers, *extra])
+
+
+def error_fields(error: DevoraError) -> Mapping[str, Any]:
+    """Return OpenAI's four fields of an error, and the facts that go with it."""
+    return {
+        "message": error.message,
+        "type": _error_type(error.status),
+        "param": error.param,
+        "code": error.code,
+        **error.extra,
+    }
+
+
+def _error_type(status: int) -> str:
+    known = {
+        401: "authentication_error",
+        402: "insufficient_quota",
+        403: "permission_error",
+        404: "not_found_error",
+        429: "rate_limit_error",
+    }
+    fallback = "invalid_request_error" if status < 500 else "api_error"
+    return known.get(status, fallback)

@@ -1,0 +1,189 @@
+"""Writes of the llm floor: agents and their keys, providers and their models, routes."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from costs import price_table
+from costs.models import Price
+from devora_ops.common import addresses, apikeys, audit
+from devora_ops.common.crypto import FieldCipher
+from devora_ops.common.errors import InvalidRequest
+from devora_ops.common.models import Team
+from llm.models import Agent, ApiKey, Model, Provider, Route, RouteTarget
+
+_COLOR_SLOTS = 12
+
+
+@transaction.atomic
+def agent_ensure(*, slug: str, team: str = "default", name: str = "") -> Agent:
+    """Return the agent with this slug, made (and its team with it) if need be."""
+    existing = Agent.objects.filter(slug=slug).first()
+    if existing is not None:
+        return existing
+    owner, _ = Team.objects.get_or_create(
+        slug=team, defaults={"name": team.replace("-", " ").capitalize()}
+    )
+    agent = Agent(slug=slug, name=name or slug, team=owner)
+    agent.full_clean()
+    agent.save()
+    return agent
+
+
+@transaction.atomic
+def apikey_create(
+    *,
+    agent: Agent,
+    scopes: Sequence[str] = ("call",),
+    name: str = "",
+    expires_at: dt.datetime | None = None,
+    actor: str = "system",
+) -> str:
+    """Make a key and return its token, which nobody can read again."""
+    minted = apikeys.mint()
+    key = ApiKey(
+        public_id=minted.public_id,
+        digest=minted.digest,
+        last_four=minted.token[-4:],
+        agent=agent,
+        name=name,
+        scopes=list(dict.fromkeys(scopes)),
+        expires_at=expires_at,
+    )
+    key.full_clean()
+    key.save()
+    audit.record(
+        actor=actor,
+        action="apikey.create",
+        object_type="apikey",
+        object_id=key.public_id,
+        after={"agent": agent.slug, "scopes": key.scopes},
+    )
+    return minted.token
+
+
+@transaction.atomic
+def apikey_revoke(*, key: ApiKey, actor: str) -> None:
+    """End a key; within a second no worker takes it any more."""
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+        audit.record(
+            actor=actor,
+            action="apikey.revoke",
+            object_type="apikey",
+            object_id=key.public_id,
+        )
+
+
+@transaction.atomic
+def provider_ensure(
+    *,
+    slug: str,
+    kind: str,
+    base_url: str,
+    secret: str,
+    name: str = "",
+    from_environment: bool = False,
+    actor: str = "system",
+) -> Provider:
+    """Make a provider, or bring it in line; models of the price table come with it.
+
+    from_environment: the operator named the address, so it may be an internal one.
+    """
+    if not from_environment:
+        addresses.check_url(
+            base_url, allowed_hosts=settings.DEVORA_ALLOWED_INTERNAL_HOSTS
+        )
+    provider = Provider.objects.filter(slug=slug).first() or Provider(slug=slug)
+    if provider.pk and provider.base_url != base_url and not secret:
+        # Else whoever may edit the address could have the stored key sent to it.
+        raise InvalidRequest(
+            "Enter the key again to change the address.", param="base_url"
+        )
+    provider.name = name or provider.name or slug
+    provider.kind = kind
+    provider.base_url = base_url
+    provider.internal_allowed = from_environment or _is_allowed_inside(base_url)
+    if secret:
+        cipher = FieldCipher(settings.DEVORA_FIELD_KEYS)
+        provider.sealed_secret = cipher.seal(secret, owner=f"llm_provider:{slug}")
+        provider.last_four = secret[-4:] if len(secret) >= 12 else ""
+    provider.full_clean()
+    provider.save()
+    audit.record(
+        actor=actor,
+        action="provider.save",
+        object_type="provider",
+        object_id=slug,
+        after={"kind": kind, "base_url": base_url, "secret_changed": bool(secret)},
+    )
+    _models_from_table(provider)
+    return provider
+
+
+def _is_allowed_inside(base_url: str) -> bool:
+    try:
+        addresses.check_url(base_url)
+    except addresses.UrlForbidden:
+        return True  # it passed only because the operator allows it
+    return False
+
+
+def _models_from_table(provider: Provider) -> None:
+    """Add the published models of a provider that the price table knows by its slug."""
+    known = set(provider.models.values_list("name", flat=True))
+    rows = [
+        row
+        for row in price_table.models().values()
+        if row["provider"] == provider.slug and row["model"] not in known
+    ]
+    Model.objects.bulk_create(
+        Model(
+            provider=provider,
+            name=row["model"],
+            context_window=row["context_window"],
+            max_output_tokens=row["max_output_tokens"],
+            abilities=row.get("flags", {}),
+        )
+        for row in rows
+    )
+
+
+@transaction.atomic
+def model_ensure(*, provider: Provider, name: str, like: str = "") -> Model:
+    """Make a provider's model if need be; like: `provider/name` whose price it shares."""
+    slots = Model.objects.exclude(color_slot=None).count()
+    model, made = Model.objects.get_or_create(
+        provider=provider,
+        name=name,
+        defaults={"color_slot": slots % _COLOR_SLOTS + 1},
+    )
+    if made and like:
+        row = price_table.models()[like]
+        model.context_window = row["context_window"]
+        model.max_output_tokens = row["max_output_tokens"]
+        model.abilities = row.get("flags", {})
+        model.save()
+        fields = price_table.price_fields(row, model=str(model))
+        Price.objects.get_or_create(
+            model=str(model),
+            valid_from=fields["valid_from"],
+            defaults=fields,
+        )
+    return model
+
+
+@transaction.atomic
+def route_ensure(*, slug: str, targets: Sequence[Model]) -> Route:
+    """Make a route over models in order of priority, unless one has that name."""
+    route, made = Route.objects.get_or_create(slug=slug)
+    if made:
+        RouteTarget.objects.bulk_create(
+            RouteTarget(route=route, model=model, position=place)
+            for place, model in enumerate(targets)
+        )
+    return route
