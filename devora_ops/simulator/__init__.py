@@ -1,0 +1,1 @@
+"""A stand-in for OpenAI, Anthropic and OpenRouter that runs on this machine."""

@@ -1,0 +1,73 @@
+"""The append-only file of what the simulator accepted and would bill.
+
+JSON lines, three kinds of event:
+    accepted  the request was read and would be served
+    billed    it is over: usage is what a bill would say, in the API's own shape.
+              A JSON answer is billed whole; a stream that did not get to its end is
+              billed for the prompt and the completion tokens that were sent; a
+              connection reset without a reply for the prompt alone
+    refused   an error status; nothing is billed
+Each line is one write() to a file opened with O_APPEND, so lines of several processes
+never mix and none is lost when another process dies.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+Event = Literal["accepted", "billed", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. attempt: the request's X-Devora-Attempt; at: aware UTC.
+
+    completed: everything was sent, the end of a stream included. client_gone_at: when
+    the client closed its connection, None if it did not.
+    """
+
+    event: Event
+    at: datetime
+    api: str
+    model: str
+    stream: bool
+    attempt: str | None = None
+    status: int | None = None
+    usage: dict[str, Any] | None = None
+    completed: bool | None = None
+    chunks_sent: int | None = None
+    client_gone: bool | None = None
+    client_gone_at: datetime | None = None
+
+
+class Journal:
+    """Appends entries to the file at `path`, which is made if need be."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        self._file = os.open(path, flags, 0o644)
+
+    def write(self, event: Event, line: dict[str, Any]) -> None:
+        """Append one line; `line` holds Entry's other fields, None ones left out."""
+        line = {"event": event, "at": datetime.now(UTC), **line}
+        os.write(self._file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+def read(path: Path | str) -> list[Entry]:
+    """Return the entries in the order they were written; an unfinished line is left."""
+    return list(_entries(Path(path).read_bytes()))
+
+
+def _entries(content: bytes) -> Iterator[Entry]:
+    for line in content.split(b"\n")[:-1]:
+        fields = orjson.loads(line)
+        for name in ("at", "client_gone_at"):
+            if fields.get(name):
+                fields[name] = datetime.fromisoformat(fields[name])
+        yield Entry(**fields)
