@@ -103,6 +103,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "devora_ops.common.rest.middleware.UnstorableDataMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -176,6 +177,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-devora" if HTTPS else "devora"
 CSRF_COOKIE_NAME = "__Host-devora-csrf" if HTTPS else "devora-csrf"
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "devora_ops.common.error_pages.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [DEVORA_URL]
 
 # --- Browser side ---------------------------------------------------------------
@@ -245,6 +247,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DEVORA_DATA / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "keep-partitions": {"task": "costs.keep_partitions", "schedule": schedule(3600)},
+    "keep-content": {"task": "llm.keep_content", "schedule": schedule(3600)},
     "requeue-documents": {"task": "rag.requeue_documents", "schedule": schedule(60)},
 }
 
@@ -256,16 +259,29 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["devora_ops.common.rest.permissions.RolePermission"],
     "DEFAULT_PARSER_CLASSES": ["devora_ops.common.rest.parsers.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": (
+        "devora_ops.common.rest.negotiation.StrictNegotiation"
+    ),
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_RENDERER_CLASSES": ["devora_ops.common.rest.renderers.ORJSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "devora_ops.common.rest.pagination.KeysetPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_standardized_errors.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "devora_ops.common.rest.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "devora_ops.common.rest.schema.Schema",
+    "EXCEPTION_HANDLER": "drf_standardized_errors.handler.exception_handler",
     "PAGE_SIZE": 50,
+}
+DRF_STANDARDIZED_ERRORS = {
+    "EXCEPTION_HANDLER_CLASS": "devora_ops.common.rest.errors.ExceptionHandler"
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Devora Ops",
     "DESCRIPTION": "The gateway at /v1 and the control plane at /api/v1.",
     "VERSION": __version__,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "llm.api.gateway_schema.add_gateway",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

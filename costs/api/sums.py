@@ -47,9 +47,13 @@ class SumsQuery(RangeQuery):
 class CostsQuery(SumsQuery):
     """Which sums: up to three dimensions, such as `by=model,agent` or `by=day`."""
 
-    by = ChoicesField((*DIMENSIONS, *TIMES), most=3, default=("model",))
-    tz = TimeZoneField(default=ZoneInfo("UTC"))
-    limit = serializers.IntegerField(min_value=1, max_value=500, default=100)
+    by = ChoicesField((*DIMENSIONS, *TIMES), most=3, required=False)
+    tz = TimeZoneField(
+        default=ZoneInfo("UTC"), help_text="Whose hours and days; default UTC."
+    )
+    limit = serializers.IntegerField(
+        min_value=1, max_value=500, default=100, help_text="At most so many rows."
+    )
 
 
 class SpendSerializer(serializers.Serializer[Any]):
@@ -119,14 +123,14 @@ class CostSummary(APIView):
     query = CostsQuery
 
     def get(self, request: Request) -> Response:
-        """Return the sums."""
         given = read(request, CostsQuery)
         part = _slice(given)
-        rows = spend_by(given["by"], part, zone=given["tz"], limit=given["limit"])
+        by = given.get("by", ("model",))
+        rows = spend_by(by, part, zone=given["tz"], limit=given["limit"])
         summary = {
             "start": part.start,
             "end": part.end,
-            "by": given["by"],
+            "by": by,
             "total": total_spend(part),
             "results": rows,
         }
@@ -141,7 +145,6 @@ class MetricsOverview(APIView):
     query = SumsQuery
 
     def get(self, request: Request) -> Response:
-        """Return the figures."""
         part = _slice(read(request, SumsQuery))
         found = overview(part)
         figures = {
