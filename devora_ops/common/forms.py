@@ -93,7 +93,7 @@ class SafeModelAdmin(ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
 
     def formfield_for_dbfield(
-        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+        self, db_field: "models.Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         """Give every text field the check of its kind."""
         field: forms.Field | None = super().formfield_for_dbfield(

@@ -7,6 +7,7 @@ one for the other has a bug that it should hear of.
 import datetime as dt
 import math
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -95,6 +96,41 @@ class MoneyField(serializers.DecimalField):
         whole, _point, places = format(Decimal(value), "f").partition(".")
         places = places.rstrip("0")
         return f"{whole}.{places}" if places else whole
+
+
+class MillisecondsField(serializers.FloatField):
+    """A duration to show; the ledger keeps more digits than mean something."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: Any) -> float:
+        """Return it to the thousandth."""
+        return round(float(value), 3)
+
+
+class ChoicesField(serializers.CharField):
+    """Several of some words, separated by commas; validated to a tuple."""
+
+    def __init__(self, choices: Sequence[str], *, most: int, **options: Any) -> None:
+        told = _("Separated by commas: %(choices)s.") % {"choices": ", ".join(choices)}
+        super().__init__(**{"help_text": told, **options})
+        self.choices = tuple(choices)
+        self.most = most
+
+    def to_internal_value(self, data: Any) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the words, each once."""
+        words = tuple(str(data).split(","))
+        if not set(words) <= set(self.choices):
+            raise serializers.ValidationError(
+                _("Choose among %(choices)s.") % {"choices": ", ".join(self.choices)},
+                "invalid_choice",
+            )
+        if len(set(words)) < len(words) or len(words) > self.most:
+            raise serializers.ValidationError(
+                _("Name at most %(most)s, each once.") % {"most": self.most}, "invalid"
+            )
+        return words
 
 
 class MomentField(serializers.DateTimeField):

@@ -68,13 +68,21 @@ class RangeEndField(MomentField):
         """Return the moment, aware."""
         relative = _RELATIVE.fullmatch(value) if isinstance(value, str) else None
         if relative is None:
-            return super().to_internal_value(value)
+            moment = super().to_internal_value(value)
+            if not 2000 <= moment.year < 2200:
+                raise serializers.ValidationError(
+                    _("That is too far from today."), "range"
+                )
+            return moment
         count, unit = relative.groups()
         back = int(count) * _UNITS[unit] if count else dt.timedelta()
         try:
             return timezone.now() - back
         except OverflowError:
             raise serializers.ValidationError(_too_long(), "range_too_long") from None
+
+
+_RANGE_TOLD = "ISO 8601 with an offset, or `now`, `now-12h`, `now-7d`, `now-2w`."
 
 
 class RangeQuery(serializers.Serializer[Any]):
@@ -86,8 +94,8 @@ class RangeQuery(serializers.Serializer[Any]):
         """Add the range; `from` cannot be an attribute's name."""
         return {
             **super().get_fields(),
-            "from": RangeEndField(required=False),
-            "to": RangeEndField(required=False),
+            "from": RangeEndField(required=False, help_text=_RANGE_TOLD),
+            "to": RangeEndField(required=False, help_text=_RANGE_TOLD),
         }
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

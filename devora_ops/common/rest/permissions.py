@@ -1,14 +1,16 @@
 """Who may call an endpoint: a key by its scopes, a person by their role."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from devora_ops.common.roles import OWNER, ROLE_FOR_SCOPE, Role, Scope, grants, reaches
+
+if TYPE_CHECKING:  # DRF's views import this module
+    from rest_framework.views import APIView
 
 # A view that says nothing can be read by whom it should, and changed by nobody else.
 _UNSAID: Scope = "admin"
@@ -35,7 +37,7 @@ class RolePermission(BasePermission):
     the role that usually stands for the scope. A method without a scope needs `admin`.
     """
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Say whether the caller reaches this method of this view."""
         method = request.method or ""
         if not hasattr(view, method.lower()):
@@ -55,7 +57,7 @@ class RolePermission(BasePermission):
 class SignedIn(BasePermission):
     """Any key and any person with a role: for what says nothing about the data."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """Say whether the caller is known."""
         return isinstance(request.auth, KeyCaller) or bool(
             getattr(request.user, "role", None)
@@ -69,6 +71,6 @@ def caller_name(request: Request) -> str:
     return f"user:{request.user.get_username()}"
 
 
-def _named(view: APIView, attribute: str, method: str) -> Any:
+def _named(view: "APIView", attribute: str, method: str) -> Any:
     names = getattr(view, attribute, None) or {}
     return names.get("GET" if method in _AS_GET else method)

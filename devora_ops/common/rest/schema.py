@@ -1,0 +1,42 @@
+"""How views describe themselves in the OpenAPI schema."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from rest_framework import serializers
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """What is wrong; attr names the field or parameter, if one is to blame."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    attr = serializers.CharField(allow_null=True)
+
+
+class ErrorsSerializer(serializers.Serializer[Any]):
+    """The body of every refusal."""
+
+    type = serializers.ChoiceField(["validation_error", "client_error", "server_error"])
+    errors = ErrorSerializer(many=True)
+
+
+class Schema(AutoSchema):
+    """Adds what all our views share: parameters, scopes and one shape of errors."""
+
+    def get_override_parameters(self) -> list[Any]:
+        """Return the view's query parameters."""
+        query = getattr(self.view, "query", None)
+        return [query] if query and self.method == "GET" else []
+
+    def get_description(self) -> str:
+        """Return the docstring and the scope that a key needs."""
+        told = super().get_description() or ""
+        scope = (getattr(self.view, "scopes", None) or {}).get(self.method, "admin")
+        return f"{told}\n\nScope of the API key: `{scope}`.".strip()
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for statuses in ("4XX", "5XX"):
+            bodies[statuses] = self._get_response_for_code(ErrorsSerializer, statuses)
+        return bodies
