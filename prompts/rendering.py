@@ -8,7 +8,7 @@ fuel in proportion to the longest value. Nothing here knows Django or a loader.
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ __all__ = [
     "check_name",
     "render",
     "render_messages",
+    "texts",
 ]
 
 MAX_TEMPLATES: Final = 32
@@ -106,18 +107,19 @@ def render_messages(
     A text is a message's string content, or the `text` of one of its parts.
     """
     sources = list(_limited(messages))
-    texts = iter(_engine().render(sources, copy_values(variables)))
-    return [_with_texts(message, texts) for message in messages]
+    rendered = iter(_engine().render(sources, copy_values(variables)))
+    return [_with_texts(message, rendered) for message in messages]
 
 
 def _limited(messages: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     if len(messages) > MAX_MESSAGES:
         raise TemplateTooExpensive(f"A prompt has {MAX_MESSAGES} messages at most.")
     for message in messages:
-        yield from _texts(message)
+        yield from texts(message)
 
 
-def _texts(message: Mapping[str, Any]) -> Iterable[str]:
+def texts(message: Mapping[str, Any]) -> Iterator[str]:
+    """Give the templates of one message: its text, or those of its parts."""
     content = message.get("content")
     if isinstance(content, str):
         yield content
@@ -129,14 +131,13 @@ def _is_text(part: object) -> bool:
     return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
-def _with_texts(message: Mapping[str, Any], texts: Iterable[str]) -> dict[str, Any]:
+def _with_texts(message: Mapping[str, Any], rendered: Iterator[str]) -> dict[str, Any]:
     content = message.get("content")
-    source = iter(texts)
     if isinstance(content, str):
-        content = next(source)
+        content = next(rendered)
     elif isinstance(content, list):
         content = [
-            {**part, "text": next(source)} if _is_text(part) else part
+            {**part, "text": next(rendered)} if _is_text(part) else part
             for part in content
         ]
     return {**message, "content": content} if "content" in message else dict(message)
