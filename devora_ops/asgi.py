@@ -19,14 +19,14 @@ from django.conf import settings
 from devora_ops import celery
 from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
-from devora_ops.expansion import make_expansion
+from devora_ops.expansion import Expansion
 from devora_ops.probes import Probes
 from llm.gateway.app import Gateway, GatewayConfig
 from llm.gateway.http import Receive, Scope, Send
 
 __all__ = ["application", "celery"]
 
-_expansion = make_expansion(settings.DATABASE_URL)
+_expansion = Expansion(settings.DATABASE_URL)
 _gateway = Gateway(
     GatewayConfig(
         database_url=settings.DATABASE_URL,
