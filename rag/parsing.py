@@ -31,12 +31,11 @@ _SIGNATURES = {
     b"%PDF-": "PDF",
     b"PK\x03\x04": "a zip archive or an Office document",
     b"PK\x05\x06": "a zip archive",
-    b"MZ": "a Windows program",
     b"\x7fELF": "a program",
     b"Rar!": "a RAR archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"\x1f\x8b": "a gzip archive",
-    b"BZh": "a bzip2 archive",
+    b"BZh91AY&SY": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     b"\xd0\xcf\x11\xe0": "an old Office document",
     b"{\\rtf": "RTF",
@@ -101,6 +100,8 @@ def _refuse_other_formats(data: bytes) -> None:
     if _HTML.match(data):
         raise UnsupportedTypeError("This is HTML; only text and Markdown are taken.")
     probe = data[:_PROBE]
+    if probe.startswith(b"MZ") and b"\0" in probe:
+        raise UnsupportedTypeError("This is a Windows program.")
     if probe.startswith(_UTF16):
         return
     if len(_BINARY.findall(probe)) > _BINARY_SHARE * len(probe):

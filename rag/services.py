@@ -20,12 +20,16 @@ from rag.parsing import Kind, document_kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument:
-    """What somebody hands in: the bytes and what they are said to be."""
+    """What somebody hands in: the bytes and what they are said to be.
+
+    kind: known when the text came as text; a file's is found out.
+    """
 
     external_id: str
     content: bytes
     title: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    kind: Kind | None = None
     filename: str = ""
     media_type: str = ""
 
@@ -111,7 +115,9 @@ def document_add(
     new content is indexed a search finds the old one.
     Raises UnsupportedTypeError for anything but text.
     """
-    kind = document_kind(new.content, filename=new.filename, media_type=new.media_type)
+    kind = new.kind or document_kind(
+        new.content, filename=new.filename, media_type=new.media_type
+    )
     document, is_new = _document(corpus, new, kind)
     due = is_new or document.status == Status.FAILED or _says_other(document, new, kind)
     if not is_new:

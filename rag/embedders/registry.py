@@ -24,6 +24,11 @@ def canonical_name(name: str) -> str:
     return full
 
 
+def known_embedders() -> tuple[str, ...]:
+    """Return the full names of the embedders there are."""
+    return tuple(_MAKERS)
+
+
 def embedder_named(name: str) -> Embedder:
     """Return this process's embedder of that name, loading nothing yet."""
     return _made(canonical_name(name))
