@@ -78,18 +78,25 @@ def die_with_parent(sent: signal.Signals) -> Callable[[], None] | None:
     return before_exec
 
 
-def follow_parent(sent: signal.Signals) -> None:
-    """Have the kernel send this process a signal when its own parent dies."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, sent.value)
+def end_with_make() -> None:
+    """Have the kernel end us when the `make` that runs us is killed.
+
+    Without it, killing make leaves what its recipe started.
+    """
+    parent = Path(f"/proc/{os.getppid()}/comm")
+    if _libc is None or "MAKELEVEL" not in os.environ or not parent.exists():
+        return
+    if parent.read_text().strip() in {"make", "gmake"}:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM.value)
 
 
 def stop(process: Process, *, by: signal.Signals, grace_s: float) -> None:
     """Ask a process to stop, and kill its whole group when it does not in time."""
-    if process.poll() is None:
-        process.send_signal(by)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace_s)
+    if process.poll() is not None:
+        return
+    process.send_signal(by)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(grace_s)
     kill_group(process)
 
 

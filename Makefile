@@ -1,0 +1,36 @@
+# Everything works from a fresh clone: each target makes .venv from the locks first.
+
+PYTHON ?= python3
+VENV_PYTHON := .venv/bin/python
+INSTALL := "$(PYTHON)" -I devora_ops/dependencies.py
+# What `check` loads settings with; nothing is ever encrypted or signed with these.
+SETTINGS := SECRET_KEY=only-for-checks-$$(printf '%048d' 1234567890) \
+	DEVORA_FIELD_KEYS=b25seS1mb3ItY2hlY2tzLW5ldmVyLWZvci1zZWNyZXQ=
+PRODUCTION := $(SETTINGS) DEVORA_URL=https://ops.example.com \
+	DATABASE_URL='postgres://check@127.0.0.1/check' REDIS_URL=redis://127.0.0.1/0
+
+.DEFAULT_GOAL := run
+.PHONY: run test check bench install install-dev
+
+run: install
+	@exec $(VENV_PYTHON) manage.py up
+
+test: install-dev
+	@$(VENV_PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadscope $(ARGS)
+
+check: install-dev
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(SETTINGS) $(VENV_PYTHON) -m mypy .
+	.venv/bin/lint-imports
+	$(SETTINGS) $(VENV_PYTHON) manage.py makemigrations --check --dry-run
+	$(PRODUCTION) $(VENV_PYTHON) manage.py check --deploy --fail-level WARNING
+
+bench: install
+	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+install:
+	@$(INSTALL) requirements.lock
+
+install-dev:
+	@$(INSTALL) requirements.lock requirements-dev.lock

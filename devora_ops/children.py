@@ -1,0 +1,134 @@
+"""What `up` keeps running beside the servers, and how each is started."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from devora_ops.embedded.process import Launch, Process
+from devora_ops.installation.environment import ROOT, Environment
+from devora_ops.installation.folder import DataFolder
+from devora_ops.installation.servers import Servers
+from devora_ops.supervisor import Child
+
+# Stopped from the highest to the lowest: who serves, who works, what both stand on.
+_SERVES, _WORKS, _CARRIES, _KEEPS = 3, 2, 1, 0
+
+_WEB_GRACE_S = 10
+
+
+def python(folder: DataFolder, name: str, *arguments: str) -> Launch:
+    """Return how to run a Python program of ours; it logs under its name."""
+    return Launch(
+        argv=[sys.executable, *arguments],
+        log=folder.logs / f"{name}.log",
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "devora_ops.settings",
+            "PYTHONUNBUFFERED": "1",
+        },
+        cwd=ROOT,
+    )
+
+
+def manage(folder: DataFolder, name: str, *arguments: str) -> Launch:
+    """Return how to run a management command."""
+    return python(folder, name, "manage.py", *arguments)
+
+
+def servers(folder: DataFolder, running: Servers) -> list[Child]:
+    """Return the embedded servers, which run already."""
+    children = []
+    if running.postgres and running.postgres.process:
+        children.append(
+            Child(
+                "postgres",
+                running.postgres.launch,
+                folder.logs / "postgres.log",
+                _KEEPS,
+                stop_by=signal.SIGINT,  # a fast shutdown
+                grace_s=30,
+                process=running.postgres.process,
+            )
+        )
+    if running.redis and running.redis.process:
+        children.append(
+            Child(
+                "redis",
+                running.redis.launch,
+                folder.logs / "redis.log",
+                _CARRIES,
+                process=running.redis.process,
+            )
+        )
+    return children
+
+
+def web(folder: DataFolder, environment: Environment) -> Child:
+    """The pages, the REST interface, the sockets and the gateway."""
+    options = {
+        "--host": "127.0.0.1",
+        "--port": environment.port,
+        "--workers": environment.web_processes,
+        "--lifespan": "on",
+        "--log-level": "warning",
+        "--timeout-graceful-shutdown": _WEB_GRACE_S,
+        # Longer than clients keep idle connections, or they would write into closed ones.
+        "--timeout-keep-alive": 75,
+        "--ws-max-size": 65_536,
+    }
+    words = [str(word) for option in options.items() for word in option]
+    return _child(
+        python(
+            folder,
+            "web",
+            *("-m", "uvicorn", "devora_ops.asgi:application"),
+            *words,
+            *("--no-access-log", "--no-server-header"),
+        ),
+        stage=_SERVES,
+        grace_s=_WEB_GRACE_S + 5,
+    )
+
+
+def worker(folder: DataFolder) -> Child:
+    """Celery's worker; threads, so that killing it leaves no process behind."""
+    return _child(
+        python(
+            folder,
+            "worker",
+            *("-m", "celery", "-A", "devora_ops", "worker"),
+            *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
+            *("--without-gossip", "--without-mingle"),
+        ),
+        stage=_WORKS,
+    )
+
+
+def beat(folder: DataFolder) -> Child:
+    """Celery's clock."""
+    arguments = ("-m", "celery", "-A", "devora_ops", "beat", "--loglevel", "WARNING")
+    return _child(python(folder, "beat", *arguments), stage=_WORKS)
+
+
+def simulator(folder: DataFolder, port: int) -> Child:
+    """The provider simulator, which the demo and a first call need."""
+    return _child(
+        python(
+            folder,
+            "simulator",
+            *("-m", "devora_ops.simulator", "--port", str(port), "--seed", "7"),
+            *("--file", str(folder.path / "simulator.jsonl")),
+        ),
+        stage=_WORKS,
+    )
+
+
+def trickle(folder: DataFolder) -> Child:
+    """The demo agents' calls, one a second at most."""
+    return _child(manage(folder, "trickle", "demo", "trickle"), stage=_WORKS)
+
+
+def _child(launch: Launch, *, stage: int, grace_s: float = 10) -> Child:
+    start: Callable[[], Process] = launch.start
+    return Child(launch.log.stem, start, launch.log, stage, grace_s=grace_s)

@@ -1,0 +1,244 @@
+"""`manage.py up`: everything that an installation runs, in one terminal.
+
+Needs no Django itself: it sets the environment, starts Postgres and Redis, has a child
+prepare the database when something changed, and then keeps the children alive.
+"""
+
+import errno
+import http.client
+import os
+import socket
+import sys
+import time
+
+from devora_ops import children
+from devora_ops.embedded.errors import InstallationError
+from devora_ops.embedded.process import Process, end_with_make, last_words
+from devora_ops.embedded.redis import free_port
+from devora_ops.installation import fingerprints
+from devora_ops.installation.environment import ROOT, Environment
+from devora_ops.installation.folder import DataFolder, unusable
+from devora_ops.installation.secret_file import AGENT_KEY, OWNER, OWNER_PASSWORD
+from devora_ops.installation.servers import Servers
+from devora_ops.supervisor import StopRequestedError, Supervisor, say
+
+_PORT_S = 12.0
+_WEB_S = 60.0
+
+
+def run() -> int:
+    """Run until stopped; returns the exit code."""
+    started = time.monotonic()
+    end_with_make()
+    try:
+        environment = Environment.read()
+        folder = DataFolder.open(environment.data)
+        with folder.locked() as mine:
+            if not mine:
+                raise InstallationError(_already_runs(folder))
+            Installation(environment, folder, started).run()
+    except InstallationError as error:
+        say(f"Devora Ops cannot start: {error}")
+        return 1
+    except OSError as error:
+        say(f"Devora Ops cannot go on: {unusable(environment.data, error)}")
+        return 1
+    return 0
+
+
+class Installation:
+    """One run: its servers, its children, and the order in which they come and go."""
+
+    def __init__(
+        self, environment: Environment, folder: DataFolder, started: float
+    ) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._started = started
+        self._servers = Servers(folder, environment)
+        self._supervisor = Supervisor(say=say, logs=folder.logs)
+
+    def run(self) -> None:
+        """Start everything, keep it alive, and stop it when a signal comes."""
+        self._supervisor.take_signals()
+        try:
+            with self._supervisor.interruptible():
+                self._take_port()
+                self._start_servers()
+            preparing = self._prepare_database()
+            self._start_children(preparing)
+            self._introduce()
+            self._keep_running()
+        except StopRequestedError:
+            say("Stopping.")
+        finally:
+            self._supervisor.stop()
+            self._servers.stop()
+
+    def _take_port(self) -> None:
+        """Refuse a taken port before anything is started.
+
+        Children of a run that was killed may still be leaving it.
+        """
+        deadline = time.monotonic() + (_PORT_S if self._folder.was_killed else 0)
+        while (reason := _why_not(self._environment.port)) is not None:
+            if time.monotonic() >= deadline:
+                raise InstallationError(reason)
+            time.sleep(0.1)
+
+    def _start_servers(self) -> None:
+        self._folder.secrets.export(os.environ)
+        self._servers.begin()
+        self._servers.finish()
+        self._servers.export(os.environ)
+        for child in children.servers(self._folder, self._servers):
+            self._supervisor.add(child)
+        self._folder.announce(
+            shared=True,
+            database_url=self._servers.database_url,
+            redis_url=self._servers.redis_url,
+            port=self._environment.port,
+        )
+
+    def _prepare_database(self) -> Process | None:
+        """Migrate and collect static files if need be; the rest goes on meanwhile.
+
+        Returns a child that still makes sure of owner, key and providers.
+        """
+        simulator = self._simulator_port()
+        self._supervisor.add(children.simulator(self._folder, simulator))
+        static = self._begin_static_files()
+        state = self._folder.state
+        if state.get("migrated") == fingerprints.of_migrations(
+            self._servers.database_url
+        ):
+            preparing = self._manage("bootstrap", "--skip-migrate")
+        else:
+            say("Preparing the database.")
+            preparing = None
+            self._finish("bootstrap", self._manage("bootstrap"))
+            self._folder.remember(
+                migrated=fingerprints.of_migrations(self._servers.database_url)
+            )
+        if static is not None:
+            self._finish("collectstatic", static)
+            self._folder.remember(static=fingerprints.of_static_files())
+        return preparing
+
+    def _begin_static_files(self) -> Process | None:
+        collected = (self._folder.path / "static" / "staticfiles.json").exists()
+        known = self._folder.state.get("static")
+        if collected and known == fingerprints.of_static_files():
+            return None
+        return self._manage("collectstatic", "--noinput", "--verbosity", "0")
+
+    def _manage(self, command: str, *options: str) -> Process:
+        return children.manage(self._folder, command, command, *options).start()
+
+    def _finish(self, command: str, process: Process) -> None:
+        if self._supervisor.run(process) != 0:
+            log = self._folder.logs / f"{command}.log"
+            raise InstallationError(
+                f"manage.py {command} failed ({last_words(log)}): see {log}."
+            )
+
+    def _simulator_port(self) -> int:
+        """Keep the port of earlier runs while it is free: stored addresses name it."""
+        port = self._folder.state.get("simulator_port")
+        if not isinstance(port, int) or _why_not(port) is not None:
+            port = free_port()
+            self._folder.remember(simulator_port=port)
+        here = f"127.0.0.1:{port}"
+        os.environ["DEVORA_SIMULATOR_URL"] = f"http://{here}/v1"
+        allowed = os.environ.get("DEVORA_ALLOWED_INTERNAL_HOSTS", "")
+        os.environ["DEVORA_ALLOWED_INTERNAL_HOSTS"] = ",".join(
+            filter(None, (allowed, here))
+        )
+        return port
+
+    def _start_children(self, preparing: Process | None) -> None:
+        """Start the web process first: people wait for it, and the cores are few."""
+        self._supervisor.add(children.web(self._folder, self._environment))
+        if not self._supervisor.wait_until(self._page_is_served, within_s=_WEB_S):
+            say(
+                f"The web process does not answer yet: see {self._folder.logs}/web.log."
+            )
+        self._supervisor.add(children.worker(self._folder))
+        self._supervisor.add(children.beat(self._folder))
+        if preparing is not None:
+            try:
+                self._finish("bootstrap", preparing)
+            except InstallationError as error:
+                say(str(error))
+
+    def _page_is_served(self) -> bool:
+        return _answers(self._environment.port, "/healthz") and _answers(
+            self._environment.port, "/admin/login/"
+        )
+
+    def _introduce(self) -> None:
+        secrets = self._folder.secrets
+        sys.stdout.write(
+            f"\n  Address    {self._environment.url}/\n"
+            f"  Login      {secrets[OWNER]}\n"
+            f"  Password   {secrets[OWNER_PASSWORD]}\n"
+            f"  Agent key  {secrets.get(AGENT_KEY)}\n"
+            f"  Data       {self._folder.path}\n"
+            f"  psql       {sys.executable} {ROOT / 'manage.py'} dbshell\n\n"
+            f"Devora Ops is ready in {time.monotonic() - self._started:.1f} s. "
+            "Ctrl-C stops it.\n"
+        )
+        sys.stdout.flush()
+
+    def _keep_running(self) -> None:
+        if self._environment.demo:
+            if "demo" not in self._folder.state:
+                self._load_demo()
+            self._supervisor.add(children.trickle(self._folder))
+        self._supervisor.wait_until(lambda: False)
+
+    def _load_demo(self) -> None:
+        process = children.manage(self._folder, "demo", "demo", "load").start()
+        try:
+            self._finish("demo", process)
+        except InstallationError as error:
+            say(f"There is no demo data: {error}")
+        else:
+            self._folder.remember(demo="loaded")
+
+
+def _already_runs(folder: DataFolder) -> str:
+    port = folder.running.get("port")
+    where = f" on port {port}" if port else ""
+    return (
+        f"process {folder.holder} already uses {folder.path}{where}: stop it, or set "
+        "DEVORA_DATA to another folder."
+    )
+
+
+def _why_not(port: int) -> str | None:
+    """Return why nobody can listen on a loopback port now; None when one can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            if error.errno == errno.EACCES:
+                return f"port {port} needs more rights: choose one above 1023 by PORT."
+            return (
+                f"port {port} is taken by another program: stop that, or choose another "
+                "port by PORT."
+            )
+    return None
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
