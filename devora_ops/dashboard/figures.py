@@ -1,0 +1,204 @@
+"""Figures for Plotly, built and validated here; the browser adds theme and colours.
+
+A trace's `meta` says which colour it takes: `slot` (1 to 12, 0 for the rest) of the
+palette in the style sheet, or `line` (p50, p95, p99) of the latency family.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from plotly import graph_objects as go
+
+from devora_ops.dashboard import formats
+from devora_ops.dashboard.windows import Window
+
+Figure = dict[str, Any]
+
+_PATTERNED_FROM = 7
+_LOG_FROM = 20.0
+_SECONDS_FROM_MS = 2000.0
+_CLOCK = "%H:%M"
+_DAY: Final = {"en": "%b %-d", "fr": "%-d %b"}
+_WEEKDAY: Final = {"en": "%a %-d", "fr": "%a %-d"}
+_HOVER_DAY: Final = {"en": "%A, %B %-d", "fr": "%A %-d %B"}
+_HOVER_CLOCK: Final = {"en": "%a %b %-d, %H:%M", "fr": "%a %-d %b, %H:%M"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One colour of a stacked chart; texts: its values as the tooltip shows them."""
+
+    key: str
+    label: str
+    slot: int
+    values: Sequence[Decimal]
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the latency chart, in milliseconds; None is a gap."""
+
+    key: str
+    values: Sequence[float | None]
+
+
+def stacked_bars(
+    stacks: Sequence[Stack], window: Window, *, totals: Sequence[str], money: bool
+) -> Figure:
+    """Draw stacked bars; the last bucket is hatched, for it is not over."""
+    times = _times(window)
+    hatched = [*[False] * (len(times) - 1), True]
+    figure = go.Figure(
+        [_bar(stack, times, hatched) for stack in stacks],
+        layout=_layout(window) | {"barmode": "stack", "bargap": 0.15},
+    )
+    figure.add_trace(_note(times, totals))
+    figure.update_yaxes(rangemode="tozero", **(_dollars() if money else _large()))
+    return _plain(figure)
+
+
+def lines(drawn: Sequence[Line], window: Window, *, notes: Sequence[str]) -> Figure:
+    """Draw latency lines with their names at their ends; a wide spread goes to log."""
+    known = [v for line in drawn for v in line.values if v is not None]
+    seconds = max(known) >= _SECONDS_FROM_MS
+    factor, unit = (0.001, "s") if seconds else (1.0, "ms")
+    times = _times(window)
+    figure = go.Figure(layout=_layout(window))
+    for line in drawn:
+        figure.add_trace(_line(line, times, factor))
+        _name_end(figure, line, times, factor)
+    figure.add_trace(_note(times, notes))
+    logarithmic = _is_wide(drawn)
+    figure.update_yaxes(
+        ticksuffix=f"{formats.NARROW_SPACE}{unit}",
+        type="log" if logarithmic else "linear",
+        **({"dtick": 1} if logarithmic else {"rangemode": "tozero"}),
+    )
+    figure.update_layout(margin_r=40)
+    return _plain(figure)
+
+
+def warm_up() -> None:
+    """Build one figure: the first one costs half a second, better before a request."""
+    _plain(go.Figure([go.Bar(x=[0], y=[0]), go.Scatter(x=[0], y=[0])]))
+
+
+def _bar(stack: Stack, times: Sequence[str], hatched: Sequence[bool]) -> go.Bar:
+    usual, unfinished = ("/", "x") if stack.slot >= _PATTERNED_FROM else ("", "/")
+    return go.Bar(
+        name=stack.label,
+        x=times,
+        y=[float(value) for value in stack.values],
+        customdata=stack.texts,
+        hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
+        marker_pattern_shape=[unfinished if last else usual for last in hatched],
+        meta={"slot": stack.slot, "key": stack.key},
+    )
+
+
+def _line(line: Line, times: Sequence[str], factor: float) -> go.Scatter:
+    return go.Scatter(
+        name=line.key,
+        mode="lines+markers",
+        x=times,
+        y=[None if v is None else v * factor for v in line.values],
+        customdata=[formats.latency(v) for v in line.values],
+        hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
+        connectgaps=False,
+        # Markers show only where a point has no neighbour to draw a line to.
+        marker_size=[4 if alone else 0 for alone in _alone(line.values)],
+        meta={"line": line.key},
+    )
+
+
+def _note(times: Sequence[str], notes: Sequence[str]) -> go.Scatter:
+    """A trace that cannot be seen: the last row of the tooltip."""
+    return go.Scatter(
+        name="",
+        mode="markers",
+        marker_opacity=0,
+        x=times,
+        y=[0.0] * len(times) if notes else [],
+        customdata=notes,
+        hovertemplate="<b>%{customdata}</b><extra></extra>",
+        showlegend=False,
+        meta={"note": True},
+    )
+
+
+def _name_end(
+    figure: go.Figure, line: Line, times: Sequence[str], factor: float
+) -> None:
+    ends = [(t, v) for t, v in zip(times, line.values, strict=True) if v is not None]
+    if ends:
+        figure.add_annotation(
+            x=ends[-1][0],
+            y=ends[-1][1] * factor,
+            text=line.key,
+            xanchor="left",
+            showarrow=False,
+            xshift=6,
+            name=line.key,
+        )
+
+
+def _alone(values: Sequence[float | None]) -> list[bool]:
+    padded = [None, *values, None]
+    return [
+        middle is not None and before is None and after is None
+        for before, middle, after in zip(padded, values, padded[2:], strict=False)
+    ]
+
+
+def _is_wide(drawn: Sequence[Line]) -> bool:
+    lows = [v for v in drawn[0].values if v]
+    highs = [v for v in drawn[-1].values if v]
+    return bool(lows and highs) and max(highs) / min(lows) > _LOG_FROM
+
+
+def _times(window: Window) -> list[str]:
+    # Without an offset: Plotly would turn it into UTC.
+    return [f"{start:%Y-%m-%dT%H:%M}" for start in window.local_starts()]
+
+
+def _layout(window: Window) -> dict[str, Any]:
+    language = formats.locale()[:2]
+    day = window.range.resolution == "day"
+    tick = _DAY if day else _WEEKDAY if window.range.name == "7d" else None
+    hover = _HOVER_DAY if day else _HOVER_CLOCK
+    return {
+        "hovermode": "x unified",
+        "dragmode": False,
+        "showlegend": False,
+        "separators": f",{formats.NARROW_SPACE}" if language == "fr" else ".,",
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "xaxis": {
+            "type": "date",
+            "nticks": 7,
+            "automargin": True,
+            "fixedrange": True,
+            "tickformat": tick.get(language, tick["en"]) if tick else _CLOCK,
+            "hoverformat": hover.get(language, hover["en"]),
+        },
+        "yaxis": {"nticks": 6, "automargin": True, "fixedrange": True},
+    }
+
+
+def _dollars() -> dict[str, Any]:
+    if formats.locale().startswith("fr"):
+        return {"ticksuffix": f"{formats.NARROW_SPACE}$"}
+    return {"tickprefix": "$"}
+
+
+def _large() -> dict[str, Any]:
+    return {"tickformat": "~s"}
+
+
+def _plain(figure: go.Figure) -> Figure:
+    figure.update_layout(template="none")
+    plain: Figure = figure.to_plotly_json()
+    plain["layout"].pop("template", None)
+    return plain

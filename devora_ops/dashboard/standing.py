@@ -1,0 +1,213 @@
+"""How things stand now: budgets by risk, providers that fail, what needs attention."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from psycopg import sql
+
+from costs.models import BudgetPeriod
+from devora_ops.dashboard import formats
+from devora_ops.dashboard.queries import fetch
+
+Level = Literal["ok", "warning", "error"]
+
+_MOST_BUDGETS = 4
+_MOST_ITEMS = 4
+_ALARMING_SHARE = 0.8
+_PROJECT_FROM = 0.1
+_FAILING_CALLS = 10
+_FAILING_SHARE = 0.1
+_DOWN_SHARE = 0.5
+_FAILING_MINUTES = 15
+
+_BUDGETS = sql.SQL(
+    "SELECT b.id, b.name, b.limit_usd, b.period, b.hard,"
+    " coalesce(c.spent, 0), coalesce(c.held, 0), p.began, p.ends, now()"
+    " FROM costs_budget AS b"
+    " CROSS JOIN LATERAL (SELECT"
+    "  costs_period_start(b.period, b.time_zone, now()) AS began,"
+    "  costs_period_end(b.period, b.time_zone, now()) AS ends) AS p"
+    " LEFT JOIN costs_counter AS c ON c.budget_id = b.id AND c.period_start = p.began"
+)
+_PROVIDERS = sql.SQL(
+    "SELECT split_part(model, '/', 1),"
+    " sum(calls) FILTER (WHERE status IN ('error', 'timeout')), sum(calls)"
+    " FROM costs_rollup_minute WHERE bucket >= now() - make_interval(mins => %(minutes)s)"
+    " AND status IN ('ok', 'error', 'timeout') AND model <> ''"
+    " GROUP BY 1 HAVING sum(calls) >= %(calls)s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStanding:
+    """What a budget has spent and set aside in its current period."""
+
+    id: int
+    name: str
+    limit: Decimal
+    period: str
+    hard: bool
+    spent: Decimal
+    held: Decimal
+    began: dt.datetime
+    ends: dt.datetime | None
+    now: dt.datetime
+
+    @property
+    def share(self) -> float:
+        """The used part of the limit, money set aside included."""
+        used = self.spent + self.held
+        return float(used / self.limit) if self.limit else float(used > 0 or self.hard)
+
+    @property
+    def level(self) -> Level:
+        """How worrying it is."""
+        if self.share >= 1:
+            return "error"
+        return "warning" if self.share >= _ALARMING_SHARE else "ok"
+
+    @property
+    def projected(self) -> Decimal | None:
+        """The spend at the period's end at this pace; None while it is too early."""
+        passed = self._passed()
+        if passed is None or passed < _PROJECT_FROM or not self.spent:
+            return None
+        return self.spent / Decimal(str(passed))
+
+    @property
+    def runs_out(self) -> dt.datetime | None:
+        """When the limit is reached at this pace, if that is before the period ends."""
+        projected = self.projected
+        if self.ends is None or projected is None or projected <= self.limit:
+            return None
+        share = float(self.limit / projected)
+        return self.began + (self.ends - self.began) * share
+
+    def _passed(self) -> float | None:
+        if self.ends is None:
+            return None
+        return (self.now - self.began) / (self.ends - self.began)
+
+    # --- as the page says it ---
+    @property
+    def amounts(self) -> str:
+        """Spent out of the limit."""
+        values = {
+            "spent": formats.money(self.spent, tile=True),
+            "limit": formats.money(self.limit, tile=True),
+        }
+        return _("%(spent)s of %(limit)s") % values
+
+    @property
+    def period_label(self) -> str:
+        """The period's name."""
+        return str(BudgetPeriod(self.period).label)
+
+    @property
+    def outlook(self) -> str:
+        """Where it is heading, in one sentence."""
+        if self.share >= 1:
+            return self._reached()
+        if self.runs_out:
+            day = date_format(self.runs_out, "j F")
+            return _("At this pace it runs out on %(day)s.") % {"day": day}
+        if self.projected is not None:
+            amount = formats.money(self.projected, tile=True)
+            return _("At this pace it ends at %(amount)s.") % {"amount": amount}
+        if self.ends:
+            return _("Starts anew on %(day)s.") % {"day": date_format(self.ends, "j F")}
+        return _("It has no end.")
+
+    def _reached(self) -> str:
+        if self.hard:
+            return _("The limit is reached: calls are refused.")
+        return _("The limit is reached: calls still go through.")
+
+    @property
+    def percent(self) -> str:
+        """The used share as text."""
+        return formats.percent(self.share, places=0)
+
+    @property
+    def bar(self) -> int:
+        """The used share of the progress bar, 0 to 100."""
+        return min(100, round(self.share * 100))
+
+    @property
+    def marker(self) -> int | None:
+        """Where the projection stands on the bar, 0 to 100."""
+        if self.projected is None or not self.limit:
+            return None
+        return min(100, round(float(self.projected / self.limit) * 100))
+
+    @property
+    def url(self) -> str:
+        """Its form in the admin."""
+        return reverse("admin:costs_budget_change", args=[self.id])
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that somebody should look at."""
+
+    level: Level
+    title: str
+    detail: str
+    url: str
+    weight: float
+
+
+def budgets() -> list[BudgetStanding]:
+    """Return every budget, the fullest first."""
+    found = [BudgetStanding(*row) for row in fetch(_BUDGETS, {})]
+    return sorted(found, key=lambda one: (-one.share, one.name))
+
+
+def riskiest(found: Sequence[BudgetStanding]) -> Sequence[BudgetStanding]:
+    """Return the budgets that a card has room for."""
+    return found[:_MOST_BUDGETS]
+
+
+def attention(found: Sequence[BudgetStanding]) -> list[Item]:
+    """Return what needs attention, worst first."""
+    items = [_budget_item(one) for one in found if one.level != "ok"]
+    items += _failing_providers()
+    items.sort(key=lambda item: (item.level != "error", -item.weight))
+    return items[:_MOST_ITEMS]
+
+
+def _budget_item(one: BudgetStanding) -> Item:
+    values = {"name": one.name, "percent": one.percent}
+    title = _("Budget “%(name)s” is at %(percent)s") % values
+    return Item(one.level, title, one.outlook, one.url, one.share)
+
+
+def _failing_providers() -> list[Item]:
+    parameters = {"minutes": _FAILING_MINUTES, "calls": _FAILING_CALLS}
+    items = []
+    for provider, failed, calls in fetch(_PROVIDERS, parameters):
+        share = float((failed or 0) / calls)
+        if share >= _FAILING_SHARE:
+            items.append(_provider_item(provider, share, int(calls)))
+    return items
+
+
+def _provider_item(provider: str, share: float, calls: int) -> Item:
+    values = {
+        "provider": provider,
+        "share": formats.percent(share, places=0),
+        "calls": formats.calls_text(calls),
+    }
+    return Item(
+        level="error" if share >= _DOWN_SHARE else "warning",
+        title=_("%(provider)s fails %(share)s of the time") % values,
+        detail=_("%(calls)s in the last 15 minutes.") % values,
+        url=reverse("admin:costs_call_changelist") + "?status=error&since=1h",
+        weight=1 + share,
+    )
