@@ -229,7 +229,7 @@ class _Line:
     async def __aenter__(self) -> Connection:
         await self._lock.acquire()
         try:
-            if self._connection is None:
+            if self._connection is None or self._connection.closed:
                 self._connection = await self._connect()
             return self._connection
         except BaseException:
@@ -249,6 +249,7 @@ class _Line:
         """Close the connection, if there is one."""
         if self._connection is not None:
             await self._connection.close()
+            self._connection = None
 
     async def _connect(self) -> Connection:
         connection = await connect(self._url, application=self._application)

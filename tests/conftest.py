@@ -1,0 +1,53 @@
+"""What every part of the suite may use: a running installation of the product."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import psycopg
+import pytest
+from django.core.management import call_command
+
+from tests.installation_under_test import Installation, orm_on
+
+
+class Blocker(Protocol):
+    """pytest-django's guard of the database."""
+
+    def unblock(self) -> AbstractContextManager[None]:
+        """Allow the database for a moment."""
+
+
+@pytest.fixture(scope="session")
+def installation_database(
+    django_db_blocker: Blocker, worker_id: str
+) -> Iterator[str]:
+    """Name a migrated database of this worker's own, which tests commit to.
+
+    Tests that go through a real server share it, so each uses names of its own.
+    """
+    name = f"devora_installed_{worker_id}_{os.getpid()}"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+        try:
+            with django_db_blocker.unblock(), orm_on(name):
+                call_command("migrate", verbosity=0)
+            yield name
+        finally:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def installation(
+    installation_database: str,
+    django_db_blocker: Blocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installation]:
+    """Run the product for this worker: a web process and the provider simulator."""
+    with Installation(
+        database=installation_database,
+        folder=tmp_path_factory.mktemp("installation"),
+        unblock=django_db_blocker.unblock,
+    ) as running:
+        yield running

@@ -1,0 +1,303 @@
+"""The ledger over real Postgres: holds never overspend, settlements happen once."""
+
+import asyncio
+import datetime as dt
+import os
+import uuid
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from costs.facts import AttemptFact, CallFact, Settlement, Who
+from costs.ledger import Ledger, Reservation
+from costs.pricing import Usage
+from devora_ops.common.errors import BudgetExceeded
+from devora_ops.common.ids import uuid7
+
+ONE_CENT = Decimal("0.01")
+
+
+class Books:
+    """A ledger, and direct sight of its tables."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.team = f"team-{uuid.uuid4().hex[:8]}"
+        self.ledger = Ledger(url)
+
+    async def query(self, sql: str, *values: object) -> list[Any]:
+        connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+        async with connection:
+            cursor = await connection.execute(sql, values)
+            return await cursor.fetchall() if cursor.description else []
+
+    async def budget(self, limit: str, *, hard: bool = True) -> int:
+        rows = await self.query(
+            "INSERT INTO costs_budget (name, limit_usd, period, time_zone, team, agent,"
+            " end_user, model, prompt, experiment, hard, created_at, updated_at) "
+            "VALUES (%s, %s, 'month', 'Europe/Paris', %s, '', '', '', '', '', %s,"
+            " now(), now()) RETURNING id",
+            *(uuid.uuid4().hex, Decimal(limit), self.team, hard),
+        )
+        return int(rows[0][0])
+
+    async def counter(self, budget: int) -> tuple[Decimal, Decimal]:
+        """Return spent and held."""
+        rows = await self.query(
+            "SELECT spent, held FROM costs_counter WHERE budget_id = %s", budget
+        )
+        return rows[0] if rows else (Decimal(0), Decimal(0))
+
+    async def hold(self, *budgets: int, amount: Decimal = ONE_CENT) -> "Held":
+        held = Held(uuid7(), uuid7(), amount)
+        facts = (
+            b'{"who": {"team": "%s"}, "requested": "m", "request_id": "r", '
+            b'"provider": "p", "model": "p/m", "number": 1, "priced": true}'
+            % self.team.encode()
+        )
+        held.counters = await self.ledger.hold(
+            Reservation(held.attempt, held.call, amount, budgets, facts)
+        )
+        return held
+
+    def settlement(self, held: "Held", cost: str) -> Settlement:
+        now = dt.datetime.now(dt.UTC)
+        who, usage = Who(team=self.team), Usage(input=10, output=5)
+        attempt = AttemptFact(
+            id=held.attempt,
+            call_id=held.call,
+            number=1,
+            who=who,
+            provider="p",
+            model="p/m",
+            state="settled",
+            settled_at=now,
+            latency_ms=12.0,
+            usage=usage,
+            raw_usage={"prompt_tokens": 10},
+            cost_usd=Decimal(cost),
+            counters=held.counters,
+        )
+        call = CallFact(
+            id=held.call,
+            who=who,
+            requested="m",
+            model="p/m",
+            status="ok",
+            http_status=200,
+            finished_at=now,
+            latency_ms=12.0,
+            usage=usage,
+            cost_usd=Decimal(cost),
+            attempts=1,
+        )
+        return Settlement((attempt,), call)
+
+
+class Held:
+    def __init__(self, attempt: uuid.UUID, call: uuid.UUID, amount: Decimal) -> None:
+        self.attempt, self.call, self.amount = attempt, call, amount
+        self.counters: tuple[int, ...] = ()
+
+
+@pytest.fixture
+async def books(installation_database: str) -> AsyncIterator[Books]:
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    books = Books(urlunsplit(parts._replace(path=f"/{installation_database}")))
+    await books.ledger.start()
+    yield books
+    await books.ledger.stop()
+
+
+async def test_a_hold_is_taken_and_a_settlement_replaces_it(books: Books):
+    budget = await books.budget("1")
+    held = await books.hold(budget)
+    assert await books.counter(budget) == (0, ONE_CENT)
+
+    await books.ledger.settle(books.settlement(held, "0.004"))
+
+    assert await books.counter(budget) == (Decimal("0.004"), 0)
+    (state,) = await books.query(
+        "SELECT state, cost_usd FROM costs_attempt WHERE id = %s", held.attempt
+    )
+    assert state == ("settled", Decimal("0.004"))
+
+
+async def test_two_hundred_at_once_take_exactly_what_fits(books: Books):
+    budget = await books.budget("1")
+
+    answers = await asyncio.gather(
+        *(books.hold(budget, amount=Decimal("0.03")) for _ in range(200)),
+        return_exceptions=True,
+    )
+
+    assert sum(isinstance(answer, Held) for answer in answers) == 33
+    refusals = [answer for answer in answers if not isinstance(answer, Held)]
+    assert all(isinstance(answer, BudgetExceeded) for answer in refusals)
+    assert await books.counter(budget) == (0, Decimal("0.99"))
+
+
+async def test_two_processes_together_take_no_more_than_one_would(books: Books):
+    budget = await books.budget("1")
+    other = Books(books.url)
+    await other.ledger.start()
+
+    answers = await asyncio.gather(
+        *(
+            each.hold(budget, amount=Decimal("0.03"))
+            for _ in range(100)
+            for each in (books, other)
+        ),
+        return_exceptions=True,
+    )
+    await other.ledger.stop()
+
+    assert sum(isinstance(answer, Held) for answer in answers) == 33
+
+
+async def test_all_budgets_are_charged_or_none(books: Books):
+    wide, narrow = await books.budget("1"), await books.budget("0.01")
+    await books.hold(wide, narrow)
+
+    with pytest.raises(BudgetExceeded) as refused:
+        await books.hold(wide, narrow)
+
+    assert refused.value.extra["budget"] == narrow
+    assert await books.counter(wide) == (0, ONE_CENT)
+
+
+async def test_a_soft_budget_counts_but_never_refuses(books: Books):
+    budget = await books.budget("0.001", hard=False)
+
+    await books.hold(budget)
+
+    assert await books.counter(budget) == (0, ONE_CENT)
+
+
+async def test_a_settlement_that_is_posted_twice_counts_once(books: Books):
+    budget = await books.budget("1")
+    held = await books.hold(budget)
+    settlement = books.settlement(held, "0.004")
+
+    await books.ledger.settle(settlement)
+    await books.ledger.settle(settlement)
+
+    assert await books.counter(budget) == (Decimal("0.004"), 0)
+    (sums,) = await books.query(
+        "SELECT sum(calls), sum(attempts), sum(cost_usd) FROM costs_rollup_work "
+        "WHERE team = %s",
+        books.team,
+    )
+    assert sums == (1, 1, Decimal("0.004"))
+
+
+async def test_the_rollups_sum_what_the_facts_say(books: Books):
+    holds = [await books.hold() for _ in range(5)]
+    await asyncio.gather(
+        *(books.ledger.settle(books.settlement(held, "0.001")) for held in holds)
+    )
+
+    for table in ("costs_rollup_work", "costs_rollup_who", "costs_rollup_minute"):
+        (sums,) = await books.query(
+            f"SELECT sum(calls), sum(input_tokens), sum(cost_usd) FROM {table} "
+            "WHERE team = %s",
+            books.team,
+        )
+        assert sums == (5, 50, Decimal("0.005")), table
+
+
+async def test_the_hold_of_a_dead_process_is_settled_at_its_worst_case(books: Books):
+    budget = await books.budget("1")
+    held = await books.hold(budget)
+    await books.query(
+        "UPDATE costs_hold SET owner = %s WHERE attempt_id = %s", uuid7(), held.attempt
+    )
+
+    survivor = Books(books.url)
+    await survivor.ledger.start()
+    assert await survivor.ledger.sweep() >= 1
+    await survivor.ledger.stop()
+
+    assert await books.counter(budget) == (ONE_CENT, 0)
+    (row,) = await books.query(
+        "SELECT state, cost_usd, estimated FROM costs_attempt WHERE id = %s",
+        held.attempt,
+    )
+    assert row == ("unknown", ONE_CENT, True)
+    (call,) = await books.query(
+        "SELECT status, error_code FROM costs_call WHERE id = %s", held.call
+    )
+    assert call == ("error", "process_lost")
+
+
+async def test_a_settlement_that_comes_after_the_sweeper_changes_nothing(books: Books):
+    budget = await books.budget("1")
+    held = await books.hold(budget)
+    await books.query(
+        "UPDATE costs_hold SET owner = %s WHERE attempt_id = %s", uuid7(), held.attempt
+    )
+    survivor = Books(books.url)
+    await survivor.ledger.start()
+    await survivor.ledger.sweep()
+    await survivor.ledger.stop()
+
+    await books.ledger.settle(books.settlement(held, "0.004"))
+
+    assert await books.counter(budget) == (ONE_CENT, 0)
+
+
+async def test_the_hold_of_a_caller_who_hung_up_is_given_back(books: Books):
+    budget = await books.budget("1")
+    impatient = asyncio.create_task(books.hold(budget))
+    await asyncio.sleep(0)  # the reservation is on its way
+    impatient.cancel()
+    await asyncio.gather(impatient, return_exceptions=True)
+
+    await books.ledger.stop()
+
+    assert await books.counter(budget) == (0, 0)
+    held = await books.query(
+        "SELECT 1 FROM costs_hold WHERE facts -> 'who' ->> 'team' = %s", books.team
+    )
+    assert held == []
+    await books.ledger.start()
+
+
+async def test_one_settlement_that_postgres_refuses_does_not_take_others_along(
+    books: Books,
+):
+    good, bad = await books.hold(), await books.hold()
+    broken = books.settlement(bad, "0.004")
+    broken.attempts[0].error_code = "\0"  # no text column takes it
+
+    results = await asyncio.gather(
+        books.ledger.settle(books.settlement(good, "0.004")),
+        books.ledger.settle(broken),
+        return_exceptions=True,
+    )
+
+    assert results[0] is None
+    assert isinstance(results[1], psycopg.Error)
+    settled = await books.query(
+        "SELECT id FROM costs_attempt WHERE id = ANY(%s)", [good.attempt, bad.attempt]
+    )
+    assert settled == [(good.attempt,)]
+
+
+async def test_news_of_settled_calls_is_sent(books: Books):
+    listener = await psycopg.AsyncConnection.connect(books.url, autocommit=True)
+    async with listener:
+        await listener.execute("LISTEN devora_calls")
+        held = await books.hold()
+        await books.ledger.settle(books.settlement(held, "0.004"))
+
+        heard = [
+            notify async for notify in listener.notifies(timeout=5, stop_after=1)
+        ]
+
+    assert str(held.call) in heard[0].payload
+    assert '"cost_usd":"0.004"' in heard[0].payload

@@ -1,0 +1,109 @@
+"""Costs are exact: each token counted once, at the price it really has."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costs.pricing import Price, Rates, Schedule, Usage, make_price, round_usd
+
+RATES = Rates(
+    input=Decimal("0.000002"),
+    output=Decimal("0.000010"),
+    cache_read=Decimal("0.0000002"),
+    cache_write_5m=Decimal("0.0000025"),
+    cache_write_1h=Decimal("0.000004"),
+)
+PRICE = Price(id=1, standard=Schedule(RATES))
+
+tokens = st.integers(0, 200_000)
+usages = st.builds(
+    Usage,
+    input=tokens,
+    cache_read=tokens,
+    cache_write_5m=tokens,
+    cache_write_1h=tokens,
+    output=tokens,
+)
+
+
+def test_each_kind_of_token_has_its_own_price():
+    usage = Usage(input=1000, cache_read=500, cache_write_5m=200, output=50)
+
+    assert PRICE.cost(usage) == Decimal("0.0031")
+
+
+def test_a_kind_without_a_price_costs_what_plain_tokens_do():
+    price = Price(id=1, standard=Schedule(Rates(Decimal("0.001"), Decimal("0.002"))))
+
+    assert price.cost(Usage(cache_read=3, cache_write_1h=2, output=1)) == Decimal(
+        "0.007"
+    )
+
+
+def test_a_one_hour_write_falls_back_to_the_five_minute_price():
+    rates = Rates(input=Decimal(1), output=Decimal(1), cache_write_5m=Decimal(3))
+
+    assert rates.cost(Usage(cache_write_1h=2)) == 6
+
+
+def test_a_context_tier_prices_the_whole_request_strictly_above_its_threshold():
+    dear = Rates(input=Decimal("0.000004"), output=Decimal("0.00002"))
+    price = Price(id=1, standard=Schedule(RATES, ((100, dear),)))
+
+    assert price.cost(Usage(input=60, cache_read=40, output=1)) == Decimal(
+        "0.000138"
+    )
+    assert price.cost(Usage(input=61, cache_read=40, output=1)) == Decimal(
+        "0.000424"
+    )
+
+
+def test_a_service_tier_and_a_region_change_the_price():
+    row = {
+        "id": 7,
+        "input": "0.00001",
+        "output": "0.00005",
+        "web_search": Decimal("0.01"),
+        "per_request": None,
+        "schedule": {
+            "service_tiers": {
+                "batch": {"prices": {"input": "0.000005", "output": "0.000025"}}
+            },
+            "geo_multiplier": {"us": "1.1"},
+        },
+    }
+    price = make_price(row)
+    usage = Usage(input=1000, output=100, web_searches=2)
+
+    assert price.cost(usage) == Decimal("0.035")
+    assert price.cost(usage, service_tier="batch") == Decimal("0.0275")
+    assert price.cost(usage, region="us") == Decimal("0.0365")
+
+
+def test_rounding_is_half_even_to_nine_places():
+    assert round_usd(Decimal("0.0000000005")) == 0
+    assert round_usd(Decimal("0.0000000015")) == Decimal("0.000000002")
+
+
+@given(usages, usages)
+def test_cost_is_additive_without_tiers(one: Usage, other: Usage):
+    both = Usage(
+        *(
+            getattr(one, name) + getattr(other, name)
+            for name in Usage.__dataclass_fields__
+        )
+    )
+    assert PRICE.cost(one) + PRICE.cost(other) == PRICE.cost(both)
+
+
+@given(usages, st.integers(0, 1_000_000))
+def test_no_outcome_costs_more_than_the_worst_case(usage: Usage, threshold: int):
+    tier = Rates(input=Decimal("0.000006"), output=Decimal("0.00003"))
+    price = Price(id=1, standard=Schedule(RATES, ((threshold, tier),)))
+
+    worst = price.worst_case(
+        input_bound=usage.whole_input, output_bound=usage.whole_output
+    )
+
+    assert round_usd(price.cost(usage)) <= worst
