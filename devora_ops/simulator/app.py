@@ -96,8 +96,10 @@ class Simulator:
         try:
             ask, script = self._understand(wire, body, key)
         except RefusalError as refusal:
+            self._memory.count("", "requests")
             await exchange(_UNREAD, _ORDINARY).refuse(refusal)
             return
+        self._memory.count(ask.model, "requests")
         await self._serve(exchange(ask, script))
 
     def _understand(self, wire: Wire, body: bytes, key: bytes) -> tuple[Ask, Script]:

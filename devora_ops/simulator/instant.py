@@ -5,6 +5,7 @@ be what limits it. Answers, journal and counts are the same on both.
 """
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -46,20 +47,21 @@ class InstantReplies:
         self._arrivals = 0
         self._second = 0
         self._template = b""
-        self._call = {"api": wire.api, "model": MODEL, "stream": False}
-        self._bill = {
-            **self._call,
-            "usage": wire.usage(INSTANT_TOKENS),
-            "completed": True,
-            "chunks_sent": 0,
-            "client_gone": False,
-        }
+        self._lines = _line("accepted", wire) + _line(
+            "billed",
+            wire,
+            usage=wire.usage(INSTANT_TOKENS),
+            completed=True,
+            chunks_sent=0,
+            client_gone=False,
+        )
 
     async def reply(self, connection: Connection, attempt: str | None) -> None:
-        """Send the fixed answer under an id of its own."""
-        self._note("accepted", {"attempt": attempt, **self._call})
+        """Journal both events at once, then send the fixed answer under its own id."""
+        at, caller = orjson.dumps(datetime.now(UTC)), orjson.dumps(attempt)
+        self._journal.append(self._lines % (at, caller, at, caller))
+        self._memory.count(MODEL, "requests", "accepted", "billed")
         await connection.respond(200, _HEADERS, self._body())
-        self._note("billed", {"attempt": attempt, **self._bill})
 
     def _body(self) -> bytes:
         second = int(time.time())
@@ -71,6 +73,9 @@ class InstantReplies:
         self._arrivals += 1
         return self._template.replace(_ID_BYTES, b"%024x" % self._arrivals, 1)
 
-    def _note(self, event: Event, line: dict[str, Any]) -> None:
-        self._memory.count(MODEL, event)
-        self._journal.write(event, line)
+
+def _line(event: Event, wire: Wire, **fields: Any) -> bytes:
+    """Return a journal line with %b for the time and for the attempt, as JSON."""
+    call = {"api": wire.api, "model": MODEL, "stream": False}
+    line = {"event": event, "at": "%b", "attempt": "%b", **call, **fields}
+    return orjson.dumps(line).replace(b'"%b"', b"%b") + b"\n"

@@ -7,7 +7,7 @@ JSON lines, three kinds of event:
               billed for the prompt and the completion tokens that were sent; a
               connection reset without a reply for the prompt alone
     refused   an error status; nothing is billed
-Each line is one write() to a file opened with O_APPEND, so lines of several processes
+A write() to a file opened with O_APPEND holds whole lines, so lines of several processes
 never mix and none is lost when another process dies.
 """
 
@@ -56,7 +56,11 @@ class Journal:
     def write(self, event: Event, line: dict[str, Any]) -> None:
         """Append one line; `line` holds Entry's other fields, None ones left out."""
         line = {"event": event, "at": datetime.now(UTC), **line}
-        os.write(self._file, orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+        self.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines that were made elsewhere."""
+        os.write(self._file, lines)
 
 
 def read(path: Path | str) -> list[Entry]:

@@ -109,8 +109,10 @@ class Memory:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._seen: Counter[tuple[str, bytes]] = Counter()
 
-    def count(self, model: str, event: str) -> None:
-        self._counts[model][event] += 1
+    def count(self, model: str, *events: str) -> None:
+        counts = self._counts[model]
+        for event in events:
+            counts[event] += 1
 
     def due(self, script: Script, model: str, body: bytes) -> Script:
         """Return the script, or its calm form once `times` bodies were treated so."""
