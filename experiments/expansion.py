@@ -13,10 +13,8 @@ from devora_ops.common.snapshots import Snapshot
 from devora_ops.common.strict_json import StrictJSONError, loads
 from experiments.runtime import Choice, ExperimentsSnapshot, choose
 from prompts.runtime import (
-    PromptSnapshot,
     PromptsSnapshot,
     PromptVersionSnapshot,
-    Reference,
     expand_version,
     find,
     labelled,
@@ -105,9 +103,9 @@ class Expander:
             return version(prompt, asked.number), None
         choice = choose(self._experiments.current, asked.slug, unit)
         if choice is None:
-            return _by_label(prompt, asked), None
+            return labelled(prompt, asked.label), None
         if asked.explicit:
-            _by_label(prompt, asked)  # a label that is not there stays a mistake
+            labelled(prompt, asked.label)  # a label that is not there stays a mistake
         return version(prompt, choice.version), choice
 
     async def _context(
@@ -122,10 +120,6 @@ class Expander:
         if not query:
             return ""
         return await self._retrieve(chosen.corpus, query, chosen.top_k)
-
-
-def _by_label(prompt: PromptSnapshot, asked: Reference) -> PromptVersionSnapshot:
-    return labelled(prompt, asked.label or "")
 
 
 def _read(body: Mapping[str, Any], request_id: str) -> _Asked:

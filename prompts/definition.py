@@ -73,17 +73,17 @@ def checked(
     given = {**(base or {}), **given}
     messages = _messages(given.get("messages"))
     info = _template_info(messages)
-    declared = variables.normalised(given.get("variables") or {})
+    declared = variables.normalised(_or_empty(given, "variables"))
     if inherits:
         declared = {name: declared[name] for name in declared.keys() & info.variables}
     definition = Definition(
         messages=messages,
         model=_model(given.get("model")),
         variables=variables.completed(declared, info),
-        parameters=_parameters(given.get("parameters") or {}),
+        parameters=_parameters(_or_empty(given, "parameters")),
         response_schema=_schema(given.get("response_schema")),
         corpus=_corpus(given.get("corpus") or ""),
-        retrieval=_retrieval(given.get("retrieval") or {}),
+        retrieval=_retrieval(_or_empty(given, "retrieval")),
         cache=_cache(given.get("cache")),
     )
     check_examples(definition)
@@ -102,6 +102,10 @@ def check_examples(definition: Definition) -> None:
         raise TemplateInvalid(
             message, code="examples_failed", param="variables", extra=error.extra
         ) from error
+
+
+def _or_empty(given: Mapping[str, Any], name: str) -> Any:
+    return {} if given.get(name) is None else given[name]
 
 
 def _messages(given: Any) -> list[dict[str, Any]]:

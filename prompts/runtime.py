@@ -71,11 +71,11 @@ class PromptsSnapshot:
 class Reference:
     """What a caller asked for: `slug`, `slug@label` or `slug@number`.
 
-    label is None when a number was named; explicit: the caller wrote the label.
+    label is empty when a number was named; explicit: the caller wrote one of them.
     """
 
     slug: str
-    label: str | None
+    label: str
     number: int | None
     explicit: bool
 
@@ -84,7 +84,7 @@ def parse_reference(text: str) -> Reference:
     """Read what follows `prompt:` in a model's name; no label means `production`."""
     slug, at, wanted = text.partition("@")
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 10:
-        return Reference(slug, None, int(wanted), True)
+        return Reference(slug, "", int(wanted), True)
     return Reference(slug, wanted if at else DEFAULT_LABEL, None, bool(at))
 
 
@@ -103,7 +103,7 @@ def resolve(snapshot: PromptsSnapshot, reference: str) -> PromptVersionSnapshot:
     prompt = find(snapshot, asked.slug)
     if asked.number is not None:
         return version(prompt, asked.number)
-    return labelled(prompt, asked.label or DEFAULT_LABEL)
+    return labelled(prompt, asked.label)
 
 
 def version(prompt: PromptSnapshot, number: int) -> PromptVersionSnapshot:

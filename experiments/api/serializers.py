@@ -48,7 +48,7 @@ class NewExperimentSerializer(StrictSerializer):
     )
     hypothesis = TextField(required=False, allow_blank=True)
     primary_metric = serializers.ChoiceField(Metric.choices, default=Metric.SUCCESS)
-    guardrails = serializers.JSONField(default=list)
+    guardrails = serializers.JSONField(default=list)  # type: ignore[arg-type]
     unit = NameField(max_length=64, default="user")
     min_days = WholeField(min_value=0, max_value=365, default=7)
 

@@ -1,0 +1,22 @@
+"""A prompt to work with."""
+
+import pytest
+
+from prompts.services import prompt_create
+
+GREETING = {
+    "messages": [
+        {"role": "system", "content": "You are {{ tone|default('kind') }}."},
+        {"role": "user", "content": "Hello, I am {{ name }}."},
+    ],
+    "variables": {"name": {"type": "string", "example": "Ada"}},
+    "model": "smart",
+    "parameters": {"temperature": 0.2, "max_tokens": 300},
+}
+
+
+@pytest.fixture
+def greeting(db):
+    return prompt_create(
+        slug="greeting", name="Greeting", definition=GREETING, actor="user:ada"
+    )
