@@ -125,7 +125,8 @@ class Expander:
 def _read(body: Mapping[str, Any], request_id: str) -> _Asked:
     rest = {name: value for name, value in body.items() if name not in _OURS}
     _check_messages(rest.get("messages"))
-    variables = {**_from_metadata(rest), **_object(body.get("variables") or {})}
+    supplied = body.get("variables")
+    variables = _from_metadata(rest) | _object({} if supplied is None else supplied)
     return _Asked(rest, variables, _unit(body) or request_id)
 
 
