@@ -20,9 +20,7 @@ class Blocker(Protocol):
 
 
 @pytest.fixture(scope="session")
-def installation_database(
-    django_db_blocker: Blocker, worker_id: str
-) -> Iterator[str]:
+def installation_database(django_db_blocker: Blocker, worker_id: str) -> Iterator[str]:
     """Name a migrated database of this worker's own, which tests commit to.
 
     Tests that go through a real server share it, so each uses names of its own.

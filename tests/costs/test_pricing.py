@@ -51,12 +51,8 @@ def test_a_context_tier_prices_the_whole_request_strictly_above_its_threshold():
     dear = Rates(input=Decimal("0.000004"), output=Decimal("0.00002"))
     price = Price(id=1, standard=Schedule(RATES, ((100, dear),)))
 
-    assert price.cost(Usage(input=60, cache_read=40, output=1)) == Decimal(
-        "0.000138"
-    )
-    assert price.cost(Usage(input=61, cache_read=40, output=1)) == Decimal(
-        "0.000424"
-    )
+    assert price.cost(Usage(input=60, cache_read=40, output=1)) == Decimal("0.000138")
+    assert price.cost(Usage(input=61, cache_read=40, output=1)) == Decimal("0.000424")
 
 
 def test_a_service_tier_and_a_region_change_the_price():

@@ -1,0 +1,267 @@
+"""When a provider fails: what the agent gets, what the ledger says, who is asked next."""
+
+import contextlib
+import os
+import signal
+import time
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.installation_under_test import Caller, Installation, wait_until
+
+HELLO = [{"role": "user", "content": "hi"}]
+
+
+def ask(installation: Installation, caller: Caller, model: str, **fields: Any):
+    return httpx.post(
+        f"{installation.url}/v1/chat/completions",
+        json={"model": model, "messages": HELLO, "max_tokens": 10, **fields},
+        headers=caller.headers,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code", "state", "billed"),
+    [
+        ("sim-400", 400, None, "settled", False),
+        ("sim-401", 502, "provider_auth_failed", "settled", False),
+        ("sim-402", 502, "provider_credit_exhausted", "settled", False),
+        ("sim-403", 502, "provider_forbidden", "settled", False),
+        ("sim-404", 502, "provider_model_missing", "settled", False),
+        ("sim-429", 429, "provider_rate_limited", "settled", False),
+        ("sim-500", 502, "provider_error", "settled", False),
+        ("sim-503", 503, "provider_overloaded", "settled", False),
+        ("sim-529", 503, "provider_overloaded", "settled", False),
+        ("sim-html", 502, "provider_bad_response", "unknown", True),
+        ("sim-malformed-json", 502, "provider_bad_response", "unknown", True),
+        ("sim-empty-choices", 502, "provider_bad_response", "unknown", True),
+        ("sim-reset", 502, "billing_unknown", "unknown", True),
+    ],
+)
+def test_each_failure_has_its_answer_and_its_bill(
+    installation: Installation,
+    name: str,
+    status: int,
+    code: str | None,
+    state: str,
+    billed: bool,
+):
+    caller = installation.caller()
+    model = installation.model(name, input="0.000001", output="0.00001")
+
+    answer = ask(installation, caller, model)
+
+    assert answer.status_code == status
+    if code:
+        assert answer.json()["error"]["code"] == code
+    (attempt,) = installation.attempts(caller)
+    assert attempt["state"] == state
+    assert (attempt["cost_usd"] > 0) == billed
+    (call,) = installation.calls(caller)
+    assert call["http_status"] == status
+
+
+def test_retry_after_is_handed_on(installation: Installation):
+    caller = installation.caller()
+
+    answer = ask(installation, caller, installation.model("sim-429-retry-2"))
+
+    assert answer.headers["Retry-After"] == "2"
+
+
+def test_an_unreachable_provider_costs_nothing(installation: Installation):
+    caller = installation.caller()
+    with installation.orm():
+        from llm.services import provider_ensure
+
+        provider_ensure(
+            slug="nowhere",
+            kind="compatible",
+            base_url="http://127.0.0.1:9/v1",
+            secret="",
+            from_environment=True,
+        )
+
+    wait_until(lambda: ask(installation, caller, "nowhere/model").status_code == 502)
+
+    attempt = installation.attempts(caller)[-1]
+    assert (attempt["state"], attempt["error_code"]) == (
+        "released",
+        "provider_unreachable",
+    )
+
+
+def test_the_next_target_of_a_route_serves_when_the_first_fails(
+    installation: Installation,
+):
+    caller = installation.caller()
+    with installation.orm():
+        from llm.models import Provider
+        from llm.services import model_ensure, route_ensure
+
+        provider = Provider.objects.get(slug="simulator")
+        targets = [
+            model_ensure(provider=provider, name=name)
+            for name in ("sim-500", "gpt-5.2")
+        ]
+        route_ensure(slug="steady", targets=targets)
+
+    wait_until(lambda: ask(installation, caller, "steady").status_code == 200)
+
+    answer = ask(installation, caller, "steady")
+    assert answer.headers["X-Devora-Model"] == "simulator/gpt-5.2"
+    assert answer.headers["X-Devora-Attempts"] == "2"
+    call = installation.calls(caller)[-1]
+    attempts = installation.rows(
+        "SELECT * FROM costs_attempt WHERE call_id = %s ORDER BY number", call["id"]
+    )
+    assert [each["model"] for each in attempts] == [
+        "simulator/sim-500",
+        "simulator/gpt-5.2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["sim-cut-stream-after-3", "sim-close-before-done", "sim-sse-error-after-3"]
+)
+def test_a_broken_stream_says_so_and_bills_what_was_said(
+    installation: Installation, name: str
+):
+    caller = installation.caller()
+    model = installation.model(name, input="0.000001", output="0.00001")
+
+    answer = ask(installation, caller, model, stream=True, max_tokens=200)
+
+    assert answer.status_code == 200
+    assert '"finish_reason":"error"' in answer.text
+    assert "[DONE]" not in answer.text
+    (attempt,) = installation.attempts(caller)
+    assert attempt["error_code"] == "stream_broken"
+    assert attempt["cost_usd"] > 0
+
+
+def test_an_answer_without_usage_is_estimated_and_flagged(installation: Installation):
+    caller = installation.caller()
+    model = installation.model("sim-no-usage", input="0.000001", output="0.00001")
+
+    assert ask(installation, caller, model).status_code == 200
+
+    (attempt,) = installation.attempts(caller)
+    assert attempt["estimated"]
+    assert 0 < attempt["output_tokens"] <= 10
+
+
+def test_a_client_that_hangs_up_mid_stream_stops_the_provider_and_pays_its_part(
+    installation: Installation,
+):
+    caller = installation.caller()
+    model = installation.model(
+        "sim-chunks-200-gap-50", input="0.000001", output="0.00001"
+    )
+    body = {"model": model, "messages": HELLO, "stream": True, "max_tokens": 500}
+
+    with (
+        httpx.Client(base_url=installation.url, headers=caller.headers) as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as stream,
+    ):
+        chunks = stream.iter_lines()
+        while "content" not in next(chunks):
+            pass
+        hung_up = time.time()
+
+    (attempt,) = installation.attempts(caller)
+    assert attempt["error_code"] == "client_gone"
+    assert Decimal(0) < attempt["cost_usd"] < Decimal("0.002")
+    (billed,) = [
+        line
+        for line in installation.journal_lines("billed")
+        if line["attempt"] == str(attempt["id"])
+    ]
+    assert billed["client_gone"]
+    assert hung_up
+
+
+def test_a_client_that_hangs_up_before_the_answer_is_held_for_the_worst_case(
+    installation: Installation,
+):
+    caller = installation.caller()
+    model = installation.model("sim-slow-first-byte-5", output="0.001", input="0")
+
+    with contextlib.suppress(httpx.ReadTimeout):
+        httpx.post(
+            f"{installation.url}/v1/chat/completions",
+            json={"model": model, "messages": HELLO, "max_tokens": 10},
+            headers=caller.headers,
+            timeout=0.5,
+        )
+
+    (attempt,) = installation.attempts(caller)
+    assert (attempt["state"], attempt["estimated"]) == ("unknown", True)
+    assert attempt["cost_usd"] >= Decimal("0.01")
+    (call,) = installation.calls(caller)
+    assert (call["http_status"], call["error_code"]) == (499, "client_gone")
+
+
+def test_after_kill_9_every_accepted_call_is_in_the_ledger_exactly_once(
+    installation: Installation,
+):
+    caller = installation.caller()
+    model = installation.model(
+        "sim-chunks-100-gap-100", input="0.000001", output="0.00001"
+    )
+    body = {"model": model, "messages": HELLO, "stream": True, "max_tokens": 500}
+    before = len(installation.journal_lines("accepted"))
+    with contextlib.ExitStack() as streams:
+        client = streams.enter_context(
+            httpx.Client(base_url=installation.url, headers=caller.headers, timeout=30)
+        )
+        for _ in range(50):
+            streams.enter_context(
+                client.stream("POST", "/v1/chat/completions", json=body)
+            )
+        installation.kill_web()
+    accepted = {
+        line["attempt"] for line in installation.journal_lines("accepted")[before:]
+    }
+    assert len(accepted) == 50
+
+    installation.start_web()
+    with installation.orm():
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            # The owner has been silent for a minute, as far as the sweeper can tell.
+            cursor.execute(
+                "UPDATE costs_owner SET seen_at = seen_at - interval '1 minute' "
+                "WHERE id IN (SELECT owner FROM costs_hold)"
+            )
+    query = "SELECT id, state FROM costs_attempt WHERE agent = %s"
+    wait_until(lambda: len(installation.rows(query, caller.agent)) >= 50, within_s=30)
+
+    attempts = installation.rows(query, caller.agent)
+    assert {str(row["id"]) for row in attempts} == accepted
+    assert {row["state"] for row in attempts} == {"unknown"}
+    held = "SELECT 1 FROM costs_hold WHERE facts -> 'who' ->> 'agent' = %s"
+    assert installation.rows(held, caller.agent) == []
+
+
+def test_a_graceful_stop_settles_what_runs(installation: Installation):
+    caller = installation.caller()
+    model = installation.model("sim-chunks-5-gap-100", input="0", output="0.00001")
+    body = {"model": model, "messages": HELLO, "stream": True, "max_tokens": 500}
+    with (
+        httpx.Client(base_url=installation.url, headers=caller.headers) as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as stream,
+    ):
+        os.kill(installation.web.pid, signal.SIGTERM)
+        text = "".join(stream.iter_text())
+    installation.web.wait(30)
+
+    assert "[DONE]" in text
+    (attempt,) = installation.attempts(caller)
+    assert attempt["state"] == "settled"
+    installation.start_web()
