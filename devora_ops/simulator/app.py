@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
+from random import Random
 
 import orjson
 
@@ -23,10 +24,10 @@ from devora_ops.simulator.connection import (
 from devora_ops.simulator.control import PREFIX, control
 from devora_ops.simulator.embeddings import OpenAIEmbeddings
 from devora_ops.simulator.exchange import Exchange
-from devora_ops.simulator.faults import RefusalError, fault
+from devora_ops.simulator.faults import RefusalError, fault, invalid
 from devora_ops.simulator.instant import InstantReplies, is_instant
 from devora_ops.simulator.journal import Journal
-from devora_ops.simulator.latency import AT_ONCE, draw, speed_of
+from devora_ops.simulator.latency import AT_ONCE, Pace, draw, speed_of
 from devora_ops.simulator.memory import Memory, Request
 from devora_ops.simulator.openai_chat import OpenAIChat, OpenRouterChat, openai_error
 from devora_ops.simulator.wire import Answer, Ask, Demand, Wire
@@ -35,6 +36,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BAD_KEY = b"bad-key"
 _JSON: Headers = [(b"content-type", b"application/json")]
+# What reading a JSON value of an unforeseen shape raises.
+_WRONG_SHAPES = (AttributeError, KeyError, RecursionError, TypeError, ValueError)
 _UNREAD = Ask({}, Demand(model="", prompt_tokens=0), stream=False)
 _ORDINARY = Script()
 
@@ -90,8 +93,15 @@ class Simulator:
             return
 
         def exchange(ask: Ask, script: Script) -> Exchange:
-            journal, memory = self._journal, self._memory
-            return Exchange(connection, wire, ask, script, attempt, journal, memory)
+            return Exchange(
+                connection=connection,
+                wire=wire,
+                ask=ask,
+                script=script,
+                attempt=attempt,
+                journal=self._journal,
+                memory=self._memory,
+            )
 
         try:
             ask, script = self._understand(wire, body, key)
@@ -106,7 +116,10 @@ class Simulator:
         """Raises RefusalError."""
         if key == _BAD_KEY:
             raise RefusalError(fault(401))
-        ask = wire.read(body)
+        try:
+            ask = wire.read(body)
+        except _WRONG_SHAPES as error:
+            raise invalid(f"The body has a value of a wrong type: {error}") from None
         try:
             script = behaviours.parse(ask.model)
         except UnknownWordError as error:
@@ -120,15 +133,21 @@ class Simulator:
             await exchange.refuse(RefusalError(fault(script.status, script.error)))
             return
         dice = roll(self._config.seed, ask.body)
-        choices, tokens = invent(ask.demand, script, dice)
+        try:
+            choices, tokens = invent(ask.demand, script, dice)
+        except _WRONG_SHAPES as error:
+            await exchange.refuse(invalid(f"The schema cannot be used: {error}"))
+            return
         answer_id = f"{dice.getrandbits(64):016x}{next(self._arrivals):08x}"
         answer = Answer(answer_id, int(time.time()), choices, tokens)
-        pace = AT_ONCE
-        if not script.simulated and self._config.latency_scale:
-            speed = speed_of(ask.model)
-            pace = draw(speed, dice, reasoning_tokens=tokens.reasoning)
-            pace = pace.scaled(self._config.latency_scale)
-        await exchange.answer(answer, pace)
+        await exchange.answer(answer, self._pace(ask, script, answer, dice))
+
+    def _pace(self, ask: Ask, script: Script, answer: Answer, dice: Random) -> Pace:
+        if script.simulated or not self._config.latency_scale:
+            return AT_ONCE
+        reasoning = answer.tokens.reasoning
+        pace = draw(speed_of(ask.model), dice, reasoning_tokens=reasoning)
+        return pace.scaled(self._config.latency_scale)
 
     async def _other(self, connection: Connection, *, status: int) -> None:
         scope = connection.scope

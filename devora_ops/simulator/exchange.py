@@ -52,7 +52,7 @@ class Tally:
         self.whole = self.completed or self.tokens >= self.visible
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """One call: who asks what, and what the name of its model demands."""
 

@@ -67,6 +67,7 @@ def _pieces(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(_PIECE.findall(line)) for line in text.splitlines())
 
 
+_LINES = _PLAIN.splitlines()
 PLAIN = _pieces(_PLAIN)
 ACCENTED = _pieces(_ACCENTED)
 
@@ -86,6 +87,12 @@ def compose(
         at = (at + stride) % len(among)
         said += 1
     return pieces
+
+
+def paragraph(sentences: int, dice: Random) -> str:
+    """Return so many sentences in one paragraph; quicker than compose."""
+    at, stride = dice.randrange(len(_LINES)), dice.randrange(1, len(_LINES))
+    return " ".join(_LINES[(at + i * stride) % len(_LINES)] for i in range(sentences))
 
 
 def _spaced(word: str, said: int) -> str:
