@@ -89,7 +89,6 @@ class DocumentAdmin(SafeModelAdmin):
     list_filter = ("status", "corpus")
     list_select_related = ("corpus",)
     search_fields = ("external_id", "title")
-    autocomplete_fields = ("corpus",)
     actions = ("process_again",)
     _ADDED = ("corpus", "external_id", "title", "kind", "text", "file", "metadata")
     _STATE = ("status", "error", "attempts", "encoding", "created_at")

@@ -9,7 +9,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,12 @@ class _Job:
         )
 
 
-def document_process(document_id: uuid.UUID) -> bool:
+def document_process(
+    document_id: uuid.UUID,
+    *,
+    embedders: Callable[[str], Embedder] = embedder_named,
+    turn_s: float = _TURN_S,
+) -> bool:
     """Process a document if it is due and nobody else does.
 
     Returns True when it has to be called again: a long document is done in turns.
@@ -74,8 +79,9 @@ def document_process(document_id: uuid.UUID) -> bool:
     if job is None:
         return False
     try:
-        _cut(job)
-        _embed(job, until=time.monotonic() + _TURN_S)
+        embedder = embedders(job.document.corpus.embedder)
+        _cut(job, embedder)
+        _embed(job, embedder, until=time.monotonic() + turn_s)
         _serve(job)
     except _TimeIsUp:
         _end(job, Status.QUEUED, attempts=0)
@@ -135,12 +141,11 @@ def _claimed(document_id: uuid.UUID) -> _Job | None:
     return _Job(document, claim) if document else None
 
 
-def _cut(job: _Job) -> None:
+def _cut(job: _Job, embedder: Embedder) -> None:
     """Write the chunks of this revision, unless an earlier attempt has."""
     if job.chunks().exists():
         return
     document = job.document
-    embedder = embedder_named(document.corpus.embedder)
     parsed = parse(bytes(document.content))
     pieces = chunk_text(
         parsed.text,
@@ -179,9 +184,8 @@ def _chunk(document: Document, position: int, piece: Piece) -> Chunk:
     )
 
 
-def _embed(job: _Job, *, until: float) -> None:
+def _embed(job: _Job, embedder: Embedder, *, until: float) -> None:
     """Embed what is not embedded yet, a batch to a transaction."""
-    embedder = embedder_named(job.document.corpus.embedder)
     missing = job.chunks().filter(embedding=None).order_by("position")
     while batch := list(missing[:_BATCH]):
         vectors = embedder.embed(_embedded_texts(job.document, batch))

@@ -53,6 +53,10 @@ class DocumentSerializer(serializers.ModelSerializer[Document]):
 class MetadataField(serializers.DictField):
     """An object; in a form, its JSON."""
 
+    def get_value(self, dictionary: Any) -> Any:
+        """Return what stands under the name, in a form too."""
+        return dictionary.get(self.field_name, serializers.empty)
+
     def to_internal_value(self, data: Any) -> Any:
         """Return the object."""
         if isinstance(data, str):

@@ -52,7 +52,7 @@ class PgvectorStore:
             self._connections.connection() as connection,
             connection.transaction(),
         ):
-            await connection.execute(_SETTINGS, [str(max(_EF_SEARCH, top_k))])
+            await connection.execute(_SETTINGS, [str(max(_EF_SEARCH, 2 * top_k))])
             found = await _search(connection, corpus.dimension, values)
             if len(found) < top_k:
                 # Either there are no more, and then all of them are quickly sorted,
