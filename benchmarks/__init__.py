@@ -1,0 +1,1 @@
+"""What `make bench` measures: the product's hot path against a bare proxy's."""

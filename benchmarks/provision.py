@@ -1,0 +1,35 @@
+"""What the benchmark's agent needs; runs in `manage.py shell`, for it needs Django."""
+
+import os
+from decimal import Decimal
+
+from benchmarks.installation import PROVIDER
+from costs.services import create_budget
+from llm import services
+
+MODELS = ("sim-instant", "sim-chunks-9")
+_PRICED_LIKE = "openai/gpt-5.4"
+_AMPLE = Decimal(1_000_000)
+
+
+def provide() -> str:
+    """Make an agent under two hard budgets, the simulator as provider; return a key."""
+    agent = services.agent_ensure(slug="bench", team="bench-team")
+    provider = services.provider_ensure(
+        slug=PROVIDER,
+        kind="compatible",
+        base_url=f"http://127.0.0.1:{os.environ['BENCHMARK_UPSTREAM']}/v1",
+        secret="sk-simulated-and-long-enough",
+        from_environment=True,
+    )
+    for name in MODELS:
+        services.model_ensure(provider=provider, name=name, like=_PRICED_LIKE)
+    create_budget(actor="benchmark", name="Everybody", limit_usd=_AMPLE)
+    create_budget(
+        actor="benchmark",
+        name="One agent",
+        limit_usd=_AMPLE,
+        period="day",
+        agent=agent.slug,
+    )
+    return services.apikey_create(agent=agent)
