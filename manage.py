@@ -19,9 +19,13 @@ def main(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         return _refuse(f"{error}: run `make run` once, then use .venv/bin/python.")
     if argv[1:] == ["up"]:
-        from devora_ops.up import run
+        from devora_ops import up
 
-        return run()
+        return up.run()
+    if argv[1:] == ["doctor"]:
+        from devora_ops import doctor
+
+        return doctor.run()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "devora_ops.settings")
     try:
         with prepared(argv):

@@ -51,8 +51,7 @@ def main(locks: list[str]) -> int:
 def _with_another_python(locks: list[str]) -> int:
     for name in _ALTERNATIVES:
         found = shutil.which(name)
-        works = [found, "-c", "import venv, ensurepip"]
-        if found and subprocess.call(works, stderr=subprocess.DEVNULL) == 0:
+        if found and _can_make_environments(found):
             return subprocess.call([found, "-I", __file__, *locks])
     this = sys.version.split()[0]
     sys.stderr.write(
@@ -60,6 +59,11 @@ def _with_another_python(locks: list[str]) -> int:
         "install one, or name it (PYTHON=/path/to/python make run).\n"
     )
     return 1
+
+
+def _can_make_environments(python: str) -> bool:
+    command = [python, "-c", "import venv, ensurepip"]
+    return subprocess.call(command, stderr=subprocess.DEVNULL) == 0
 
 
 @contextmanager
@@ -75,7 +79,7 @@ def _alone() -> Iterator[None]:
 
 def _install(locks: list[Path]) -> None:
     """Bring .venv to the locks; what an earlier try broke is made anew."""
-    missing = [lock for lock in locks if not _is_installed(lock)]
+    missing = [lock for lock in locks if not is_current(lock)]
     if PYTHON.exists() and not _UNFINISHED.exists() and not missing:
         return
     sys.stderr.write("Installing dependencies into .venv; this takes a minute.\n")
@@ -173,7 +177,8 @@ def _why_pip_failed() -> str:
     )
 
 
-def _is_installed(lock: Path) -> bool:
+def is_current(lock: Path) -> bool:
+    """Whether .venv was made from this very lock."""
     stamp = _stamp(lock)
     return stamp.exists() and stamp.read_text() == _digest(lock)
 

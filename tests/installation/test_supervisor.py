@@ -1,0 +1,158 @@
+"""Children kept alive, and none left behind; the children here are small scripts."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devora_ops.embedded.process import Launch
+from devora_ops.supervisor import Child, Supervisor
+
+_SLEEP = "import time; time.sleep(600)"
+_FAIL = "raise SystemExit('nothing works')"
+_DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+_WITH_CHILD = (
+    "import subprocess, sys, time;"
+    "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+    "print(p.pid, flush=True); time.sleep(600)"
+)
+_SUPERVISOR = """
+import sys
+from pathlib import Path
+from devora_ops.embedded.process import Launch
+from devora_ops.supervisor import Child, StopRequestedError, Supervisor
+logs = Path(sys.argv[1])
+supervisor = Supervisor(say=print, logs=logs)
+supervisor.take_signals()
+launch = Launch(argv=[sys.executable, "-c", sys.argv[2]], log=logs / "child.log")
+child = supervisor.add(Child("child", launch.start, launch.log, 1, grace_s=20))
+print(child.process.pid, flush=True)
+try:
+    supervisor.wait_until(lambda: False)
+except StopRequestedError:
+    supervisor.stop()
+"""
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
+    made = Supervisor(say=said.append, logs=tmp_path)
+    yield made
+    made.stop()
+
+
+def _child(logs: Path, script: str, *, grace_s: float = 5) -> Child:
+    launch = Launch(argv=[sys.executable, "-c", script], log=logs / "child.log")
+    return Child("child", launch.start, launch.log, 1, grace_s=grace_s)
+
+
+def _ended(process: psutil.Process) -> bool:
+    gone, _ = psutil.wait_procs([process], timeout=20)
+    return bool(gone) or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_it_starts_a_killed_child_again_at_once(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    child = supervisor.add(_child(tmp_path, _SLEEP))
+    first = child.process
+    assert first is not None
+    first.kill()
+    assert supervisor.wait_until(lambda: child.process not in {None, first}, within_s=5)
+    assert "child was killed by signal 9" in said[0]
+
+
+def test_it_tells_why_a_child_ended_and_tries_more_rarely(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    supervisor.add(_child(tmp_path, _FAIL))
+    supervisor.wait_until(lambda: len(said) > 1, within_s=20)
+    assert "child ended with code 1" in said[0]
+    assert "nothing works" in said[0]
+
+
+def test_what_a_killed_child_had_started_is_gone_before_the_next_starts(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    child = supervisor.add(_child(tmp_path, _WITH_CHILD))
+    log = tmp_path / "child.log"
+    assert supervisor.wait_until(lambda: log.read_text().endswith("\n"), within_s=20)
+    grandchild = psutil.Process(int(log.read_text()))
+    first = child.process
+    assert first is not None
+    first.kill()
+    supervisor.wait_until(lambda: child.process not in {None, first}, within_s=5)
+    assert _ended(grandchild)
+
+
+def test_it_kills_a_child_that_does_not_stop_in_time(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    child = supervisor.add(_child(tmp_path, _DEAF, grace_s=0.2))
+    process = child.process
+    assert process is not None
+    supervisor.stop()
+    assert process.returncode is not None
+
+
+def test_it_shows_errors_that_children_log(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    (tmp_path / "web.log").write_text("INFO fine\nERROR the disk is full\n")
+    assert supervisor.wait_until(lambda: bool(said), within_s=5)
+    assert said == ["web: ERROR the disk is full"]
+
+
+def test_it_cuts_a_log_that_grew_too_long(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    log = tmp_path / "web.log"
+    log.write_bytes(b"x" * (11 << 20))
+    assert supervisor.wait_until(lambda: log.stat().st_size == 0, within_s=5)
+    assert (tmp_path / "web.log.1").stat().st_size == 11 << 20
+
+
+def _supervising(
+    logs: Path, script: str
+) -> tuple[subprocess.Popen[bytes], psutil.Process]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SUPERVISOR, str(logs), script], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    return process, psutil.Process(int(process.stdout.readline()))
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_every_child(tmp_path: Path, sent: signal.Signals) -> None:
+    process, child = _supervising(tmp_path, _SLEEP)
+    process.send_signal(sent)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert not child.is_running()
+
+
+def test_a_second_signal_does_not_wait_for_the_deaf(tmp_path: Path) -> None:
+    process, child = _supervising(tmp_path, _DEAF)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert not child.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells only Linux's")
+def test_killing_the_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
+    process, child = _supervising(tmp_path, _SLEEP)
+    process.kill()
+    process.communicate()
+    assert _ended(child)
