@@ -11,8 +11,8 @@ import time
 
 from devora_ops import children
 from devora_ops.embedded.errors import InstallationError
-from devora_ops.embedded.process import Process, end_with_make, last_words
 from devora_ops.embedded.ports import free_port, port_is_free
+from devora_ops.embedded.process import Process, end_with_make, last_words
 from devora_ops.installation import fingerprints
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.folder import DataFolder, unusable
