@@ -244,5 +244,5 @@ def _quantiles(histograms: Iterable[Sequence[int]]) -> Quantiles:
 
 def _rows(query: sql.Composed, values: Mapping[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
-        cursor.execute(query, values)  # type: ignore[arg-type]
-        return cursor.fetchall()
+        cursor.execute(query, values)
+        return list(cursor.fetchall())

@@ -91,7 +91,7 @@ WHERE budget_id = %(budget)s
 
 
 def _move_counter(budget: Budget, old_period: str, old_zone: str) -> None:
-    values = {
+    values: dict[str, Any] = {
         "budget": budget.pk,
         "period": budget.period,
         "zone": budget.time_zone,

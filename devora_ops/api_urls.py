@@ -9,4 +9,7 @@ urlpatterns = [
     path("docs/", api_docs, name="api-docs"),
     path("v1/", include("costs.api.urls")),
     path("v1/", include("llm.api.urls")),
+    path("v1/", include("rag.api.urls")),
+    path("v1/", include("prompts.api.urls")),
+    path("v1/", include("experiments.api.urls")),
 ]

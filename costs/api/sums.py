@@ -30,6 +30,7 @@ from devora_ops.common.rest.fields import (
 )
 from devora_ops.common.rest.parameters import RangeQuery, read
 
+_UTC = ZoneInfo("UTC")
 _FILTERS = ("team", "agent", "user", "key", "model", "prompt", "variant")
 
 
@@ -48,9 +49,7 @@ class CostsQuery(SumsQuery):
     """Which sums: up to three dimensions, such as `by=model,agent` or `by=day`."""
 
     by = ChoicesField((*DIMENSIONS, *TIMES), most=3, required=False)
-    tz = TimeZoneField(
-        default=ZoneInfo("UTC"), help_text="Whose hours and days; default UTC."
-    )
+    tz = TimeZoneField(required=False, help_text="Whose hours and days; default UTC.")
     limit = serializers.IntegerField(
         min_value=1, max_value=500, default=100, help_text="At most so many rows."
     )
@@ -126,7 +125,7 @@ class CostSummary(APIView):
         given = read(request, CostsQuery)
         part = _slice(given)
         by = given.get("by", ("model",))
-        rows = spend_by(by, part, zone=given["tz"], limit=given["limit"])
+        rows = spend_by(by, part, zone=given.get("tz", _UTC), limit=given["limit"])
         summary = {
             "start": part.start,
             "end": part.end,

@@ -13,7 +13,7 @@ BUDGETS = "/api/v1/budgets/"
 GOOD = {"name": "Care", "limit_usd": "10", "period": "month"}
 
 
-@pytest.fixture()
+@pytest.fixture
 def api():
     return as_key("admin")
 

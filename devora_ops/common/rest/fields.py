@@ -13,6 +13,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from devora_ops.common.text import NAME_LENGTH, TextRefused, check_text, clean_name
@@ -98,7 +100,8 @@ class MoneyField(serializers.DecimalField):
         return f"{whole}.{places}" if places else whole
 
 
-class MillisecondsField(serializers.FloatField):
+@extend_schema_field(OpenApiTypes.DOUBLE)
+class MillisecondsField(serializers.Field[float, Any, float, Any]):
     """A duration to show; the ledger keeps more digits than mean something."""
 
     def __init__(self, **options: Any) -> None:
