@@ -45,7 +45,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
-        await websocket_application(scope, receive, send)
+        await websocket_application(scope, receive, send)  # type: ignore[arg-type]
     elif scope["path"].startswith("/v1/"):
         await _gateway(scope, receive, send)
     elif scope["path"] in _probes.paths:

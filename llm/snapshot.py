@@ -196,5 +196,5 @@ def catalogue(cipher: FieldCipher) -> Snapshot[Catalogue]:
 
 async def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query)  # type: ignore[arg-type]  # constants of this module
+        await cursor.execute(query)
         return await cursor.fetchall()

@@ -8,6 +8,7 @@ from functools import lru_cache
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from devora_ops.common.addresses import is_public
 from devora_ops.common.errors import UpstreamError
@@ -100,7 +101,7 @@ def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
 @lru_cache(maxsize=1024)
 def _check_literal(url: str) -> None:
     """Check a host written as an address: resolvers are not asked for those."""
-    host = aiohttp.client.URL(url).host or ""
+    host = URL(url).host or ""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

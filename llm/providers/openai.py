@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from costs.pricing import Usage
 from llm.snapshot import Upstream
@@ -70,7 +70,7 @@ def read_usage(raw: Any) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens", 0)
-    if not _is_count(prompt) or not _is_count(completion):
+    if not (_is_count(prompt) and _is_count(completion)):
         return None
     inputs = _details(raw, "prompt_tokens_details")
     outputs = _details(raw, "completion_tokens_details")
@@ -103,5 +103,5 @@ def _count(details: Mapping[str, Any], name: str) -> int:
     return value if _is_count(value) else 0
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= MOST_TOKENS

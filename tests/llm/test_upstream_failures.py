@@ -138,7 +138,7 @@ def test_a_broken_stream_says_so_and_bills_what_was_said(
 
     assert answer.status_code == 200
     assert '"finish_reason":"error"' in answer.text
-    assert "[DONE]" not in answer.text
+    assert "data: [DONE]" not in answer.text
     (attempt,) = installation.attempts(caller)
     assert attempt["error_code"] == "stream_broken"
     assert attempt["cost_usd"] > 0
