@@ -45,7 +45,6 @@ if not SECRET_KEY or not DEVORA_FIELD_KEYS:
         "SECRET_KEY and DEVORA_FIELD_KEYS are not set: start through manage.py, which "
         "makes them in $DEVORA_DATA/secrets, or set both in the environment."
     )
-DEVORA_METRICS_TOKEN = env.str("DEVORA_METRICS_TOKEN", default="")
 DEVORA_STORE_CONTENT = env.str("DEVORA_STORE_CONTENT", default="full")
 if DEVORA_STORE_CONTENT not in {"full", "masked", "off"}:
     raise ImproperlyConfigured(
