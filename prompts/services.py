@@ -100,9 +100,7 @@ def label_move(
     Raises InvalidRequest (the label's name), NotFound (no such version), and
     TemplateInvalid when the version does not render with its own examples.
     """
-    if not _LABEL.fullmatch(label):
-        message = _("A label is lower-case letters, digits, - and _, not digits alone.")
-        raise InvalidRequest(message, code="invalid", param="label")
+    check_label(label)
     version = _version(prompt, number)
     check_examples(_definition(version))
     # The prompt's row is the lock, so that what the audit calls before was before.
@@ -125,6 +123,27 @@ def label_move(
 
 
 @transaction.atomic
+def prompt_describe(
+    *, prompt: Prompt, name: str, description: str, actor: str, request_id: str = ""
+) -> Prompt:
+    """Change what people read about a prompt; nothing that determines an answer."""
+    before = {"name": prompt.name}
+    prompt.name, prompt.description = _name(name), description
+    prompt.full_clean()
+    prompt.save()
+    record(
+        actor=actor,
+        request_id=request_id,
+        action="describe",
+        object_type="prompt",
+        object_id=prompt.slug,
+        before=before,
+        after={"name": prompt.name},
+    )
+    return prompt
+
+
+@transaction.atomic
 def prompt_delete(*, prompt: Prompt, actor: str, request_id: str = "") -> None:
     """Delete a prompt with its versions and labels. Raises ProtectedError."""
     record(
@@ -136,6 +155,13 @@ def prompt_delete(*, prompt: Prompt, actor: str, request_id: str = "") -> None:
         before={"name": prompt.name},
     )
     prompt.delete()
+
+
+def check_label(label: str) -> None:
+    """Raise InvalidRequest for a name that no label may have."""
+    if not _LABEL.fullmatch(label):
+        message = _("A label is lower-case letters, digits, - and _, not digits alone.")
+        raise InvalidRequest(message, code="invalid", param="label")
 
 
 def definition_of(version: PromptVersion | None) -> dict[str, Any]:
