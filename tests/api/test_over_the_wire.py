@@ -1,0 +1,111 @@
+"""What only a real server shows: raw requests, and a call that becomes a row."""
+
+import json
+import socket
+
+import httpx
+import pytest
+
+from tests.installation_under_test import Caller, Installation, wait_until
+
+
+@pytest.fixture(scope="module")
+def caller(installation: Installation) -> Caller:
+    return installation.caller(scopes=("call", "read", "admin"))
+
+
+def talk(installation, *lines, body=b""):
+    """Send a request as written and return status, headers and body."""
+    head = "\r\n".join((*lines, "Connection: close", "", "")).encode("latin-1")
+    with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as line:
+        line.sendall(head + body)
+        answer = b"".join(iter(lambda: line.recv(65536), b""))
+    top, _, rest = answer.partition(b"\r\n\r\n")
+    status, *headers = top.decode("latin-1").split("\r\n")
+    named = dict(header.lower().split(": ", 1) for header in headers)
+    return int(status.split()[1]), named, rest
+
+
+def as_caller(installation, caller):
+    host = f"Host: 127.0.0.1:{installation.port}"
+    return host, f"Authorization: Bearer {caller.key}"
+
+
+def test_a_negative_length_is_400_and_no_page(installation, caller):
+    status, _, body = talk(
+        installation,
+        "POST /api/v1/budgets/ HTTP/1.1",
+        *as_caller(installation, caller),
+        "Content-Type: application/json",
+        "Content-Length: -1",
+    )
+    assert status == 400
+    assert b"<" not in body
+
+
+def test_a_foreign_host_is_400_in_our_shape(installation, caller):
+    _, key = as_caller(installation, caller)
+    status, headers, body = talk(
+        installation, "GET /api/v1/calls/ HTTP/1.1", "Host: evil.com", key
+    )
+    assert status == 400
+    assert json.loads(body)["errors"][0]["code"] == "bad_request"
+    assert headers["x-request-id"]
+
+
+def test_trace_is_405_and_echoes_nothing(installation, caller):
+    status, _, body = talk(
+        installation,
+        "TRACE /api/v1/calls/ HTTP/1.1",
+        *as_caller(installation, caller),
+    )
+    assert status == 405
+    assert caller.key.encode() not in body
+
+
+def test_a_chunked_body_is_411(installation, caller):
+    status, _, body = talk(
+        installation,
+        "POST /api/v1/budgets/ HTTP/1.1",
+        *as_caller(installation, caller),
+        "Content-Type: application/json",
+        "Transfer-Encoding: chunked",
+        body=b"2\r\n{}\r\n0\r\n\r\n",
+    )
+    assert status == 411
+    assert json.loads(body)["errors"][0]["code"] == "length_required"
+
+
+def test_a_body_of_three_megabytes_is_413(installation, caller):
+    answer = httpx.post(
+        f"{installation.url}/api/v1/budgets/",
+        headers={**caller.headers, "Content-Type": "application/json"},
+        content=b'{"name":"' + b"a" * 3_000_000 + b'"}',
+    )
+    assert answer.status_code == 413
+    assert answer.json()["errors"][0]["code"] == "payload_too_large"
+
+
+def test_a_call_becomes_a_row_with_its_exact_cost(installation, caller):
+    asked = httpx.post(
+        f"{installation.url}/v1/chat/completions",
+        headers=caller.headers,
+        json={
+            "model": "simulator/gpt-5.2",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "user": "wire",
+        },
+    )
+    assert asked.status_code == 200, asked.text
+    call = f"{installation.url}/api/v1/calls/{asked.headers['X-Devora-Call-Id']}/"
+    wait_until(lambda: httpx.get(call, headers=caller.headers).status_code == 200)
+    row = httpx.get(call, headers=caller.headers).json()
+    assert row["user"] == "wire"
+    assert float(row["cost_usd"]) == float(asked.headers["X-Devora-Cost-Usd"])
+    assert len(row["tries"]) == 1
+    costs = httpx.get(
+        f"{installation.url}/api/v1/costs/",
+        params={"by": "user", "agent": caller.agent},
+        headers=caller.headers,
+    ).json()
+    assert costs["total"]["cost_usd"] == row["cost_usd"]
