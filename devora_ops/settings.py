@@ -150,6 +150,11 @@ STORAGES = {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+# Source maps are half of all bytes, and no page asks for them.
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (
+    *("jpg", "jpeg", "png", "gif", "webp", "ico", "woff", "woff2", "gz", "br", "zip"),
+    "map",
+)
 STATIC_URL = "/static/"
 STATIC_ROOT = DEVORA_DATA / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
