@@ -13,7 +13,9 @@ from devora_ops.common.audit import record
 from devora_ops.common.errors import Conflict, InvalidRequest, NotFound
 from devora_ops.common.text import TextRefused, check_text, clean_name
 from prompts.definition import Definition, check_examples, checked
+from prompts.library import BuiltIn, built_ins
 from prompts.models import Label, Prompt, PromptVersion
+from prompts.runtime import DEFAULT_LABEL
 
 _LABEL = re.compile(r"(?![0-9]+$)[a-z0-9][a-z0-9_-]{0,63}")
 FIELDS = (
@@ -157,6 +159,17 @@ def prompt_delete(*, prompt: Prompt, actor: str, request_id: str = "") -> None:
     prompt.delete()
 
 
+@transaction.atomic
+def library_install(*, actor: str = "system") -> list[Prompt]:
+    """Make the built-in prompts that are not there yet, as production versions."""
+    known = set(Prompt.objects.values_list("slug", flat=True))
+    return [
+        _install(built_in, actor=actor)
+        for built_in in built_ins()
+        if built_in.slug not in known
+    ]
+
+
 def check_label(label: str) -> None:
     """Raise InvalidRequest for a name that no label may have."""
     if not _LABEL.fullmatch(label):
@@ -167,6 +180,19 @@ def check_label(label: str) -> None:
 def definition_of(version: PromptVersion | None) -> dict[str, Any]:
     """Return a version's content as the input of another one."""
     return {name: getattr(version, name) for name in FIELDS} if version else {}
+
+
+def _install(built_in: BuiltIn, *, actor: str) -> Prompt:
+    prompt = prompt_create(
+        slug=built_in.slug,
+        name=built_in.name,
+        description=built_in.description,
+        definition=built_in.definition,
+        actor=actor,
+        note=_("Built in"),
+    )
+    label_move(prompt=prompt, label=DEFAULT_LABEL, number=1, actor=actor)
+    return prompt
 
 
 def _definition(version: PromptVersion) -> Definition:
