@@ -48,6 +48,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         self._waiting = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._bad_frames = 0
+        self._seq = 0
         self._last_number: int | None = None
         self._allowance = float(_MOST_MESSAGES_A_SECOND)
         self._counted_at = time.monotonic()
@@ -166,7 +167,8 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
             listener = self._listener
             if listener is not None:
                 for frame in self._digest.take(self._topics, listener):
-                    await self._tell(frame)
+                    self._seq += 1
+                    await self._tell(frame | {"seq": self._seq})
             await asyncio.sleep(_FRAME_INTERVAL_S)
 
     async def _beat(self) -> None:
@@ -178,7 +180,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         while True:
             await asyncio.sleep(_RECHECK_S)
             user = await signed_in(self.scope)
-            listener = user and await listener_of(user, self._language())
+            listener = await listener_of(user, self._language()) if user else None
             if listener is None:
                 await self._close(NO_ROLE if user else NOT_SIGNED_IN)
                 return

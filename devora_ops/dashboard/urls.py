@@ -1,6 +1,24 @@
 """The dashboard's pages and the panels they are made of."""
 
-from django.urls import URLPattern
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.urls import path
+
+from devora_ops.dashboard import views
+
+
+def _page(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let only staff in, to their own time zone, and keep answers out of caches."""
+    return admin.site.admin_view(view)
+
 
 app_name = "dashboard"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", _page(views.overview), name="overview"),
+    path("overview/<slug:name>/", _page(views.panel), name="panel"),
+    path("overview/facet/<slug:dimension>/", _page(views.facet), name="facet"),
+    path("overview/<slug:name>.csv", _page(views.export), name="export"),
+    path("language/", views.language, name="language"),
+]

@@ -1,0 +1,128 @@
+"""The admin's forms of budgets and prices."""
+
+import re
+from decimal import Decimal
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import DataError, connection, transaction
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+
+from costs.models import Budget, Price
+from devora_ops.common.time_zones import UnknownTimeZone, time_zone
+
+_MILLION = Decimal(1_000_000)
+_DEAREST = Decimal(1_000_000)
+_PER_TOKEN: Final = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+    "input_audio",
+    "output_audio",
+)
+_EACH: Final = ("web_search", "per_request")
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
+
+
+class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A budget: a limit, a period, and which calls count."""
+
+    class Meta:
+        model = Budget
+        fields = (
+            "name",
+            "limit_usd",
+            "period",
+            "time_zone",
+            "hard",
+            "team",
+            "agent",
+            "end_user",
+            "model",
+            "prompt",
+            "experiment",
+        )
+
+    def clean_time_zone(self) -> str:
+        """Take a zone that both Python and Postgres know: Postgres cuts the periods."""
+        name: str = self.cleaned_data["time_zone"]
+        try:
+            time_zone(name)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT now() AT TIME ZONE %s", [name])
+        except (UnknownTimeZone, DataError):
+            raise ValidationError(
+                _("Name a time zone such as Europe/Paris."), code="invalid"
+            ) from None
+        return name
+
+
+class RateField(forms.DecimalField):
+    """A price in USD. million: typed per million tokens, stored per token."""
+
+    widget = UnfoldAdminDecimalFieldWidget
+
+    def __init__(self, *, million: bool, **options: Any) -> None:
+        self._divisor = _MILLION if million else Decimal(1)
+        super().__init__(
+            required=False,
+            min_value=Decimal(0),
+            max_value=_DEAREST,
+            max_digits=20,
+            decimal_places=12,
+            **options,
+        )
+
+    def clean(self, value: Any) -> Decimal | None:
+        """Return the stored rate."""
+        typed: Decimal | None = super().clean(value)
+        return None if typed is None else typed / self._divisor
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what the form shows for a stored rate."""
+        if isinstance(value, Decimal):
+            return f"{(value * self._divisor).normalize():f}"
+        return value
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A price row, in the units that providers publish."""
+
+    model = forms.CharField(
+        label=_("model"),
+        max_length=300,
+        help_text=_("provider/name"),
+        widget=UnfoldAdminTextInputWidget,
+    )
+
+    class Meta:
+        model = Price
+        fields = ("model", "valid_from", "source", *_PER_TOKEN, *_EACH, "schedule")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in (*_PER_TOKEN, *_EACH):
+            if name in self.fields:
+                label = self.fields[name].label
+                self.fields[name] = RateField(million=name in _PER_TOKEN, label=label)
+
+    def clean_model(self) -> str:
+        """Take the name of a provider and, after a slash, of its model."""
+        name: str = self.cleaned_data["model"]
+        if not _MODEL_NAME.fullmatch(name):
+            raise ValidationError(_("Write it as provider/name."), code="invalid")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for a rate at least: $0 is a price, an empty row is none."""
+        cleaned = super().clean() or self.cleaned_data
+        rates = [cleaned.get(name) for name in (*_PER_TOKEN, *_EACH)]
+        if not self.errors and all(rate is None for rate in rates):
+            raise ValidationError(
+                _("Enter a rate; 0 for what is free."), code="required"
+            )
+        return cleaned

@@ -1,0 +1,23 @@
+"""Numbers and addresses in the dashboard's templates."""
+
+from django import template
+
+from devora_ops.dashboard import formats
+from devora_ops.dashboard.filters import View
+
+register = template.Library()
+register.filter("compact", formats.compact)
+register.filter("money", formats.money)
+register.filter("latency", formats.latency)
+
+
+@register.simple_tag
+def with_range(view: View, name: str) -> str:
+    """Return the query string of the same page over another range."""
+    return view.query(range=name)
+
+
+@register.simple_tag
+def unfiltered(view: View) -> str:
+    """Return the query string of the same page without its filters."""
+    return view.query(team=None, agent=None, model=None)

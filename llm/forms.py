@@ -1,0 +1,128 @@
+"""The admin's forms of keys, providers and models."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+)
+
+from devora_ops.common import addresses
+from devora_ops.common.apikeys import SCOPES
+from llm.models import ApiKey, Model, Provider
+
+_COLOURS = 12
+_LONGEST_SECRET = 1000
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new key; the least that is useful is chosen."""
+
+    scopes = forms.MultipleChoiceField(
+        label=_("scopes"),
+        choices=[(scope, scope) for scope in SCOPES],
+        initial=["call"],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_(
+            "call: the gateway. read: every number. write: prompts, corpora and "
+            "experiments. admin: budgets, prices and routes too."
+        ),
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("agent", "name", "scopes", "expires_at")
+
+    def clean_expires_at(self) -> Any:
+        """Refuse a key that is over before it begins."""
+        moment = self.cleaned_data["expires_at"]
+        if moment is not None and moment <= timezone.now():
+            raise ValidationError(_("This moment has passed."), code="past")
+        return moment
+
+
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A provider; its key is written and never shown."""
+
+    secret = forms.CharField(
+        label=_("API key"),
+        required=False,
+        max_length=_LONGEST_SECRET,
+        strip=True,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
+    )
+
+    class Meta:
+        model = Provider
+        fields = ("name", "slug", "kind", "base_url", "is_active")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "secret" in self.fields and self.instance.sealed_secret:
+            self.fields["secret"].help_text = _(
+                "A key that ends in %(last)s is stored. Leave this empty to keep it."
+            ) % {"last": self.instance.last_four or "…"}
+
+    def keeps_operators_address(self) -> bool:
+        """Say whether the address is still the one that the environment named."""
+        return self.instance.internal_allowed and "base_url" not in self.changed_data
+
+    def clean_secret(self) -> str:
+        """Refuse what no HTTP header can carry."""
+        secret: str = self.cleaned_data["secret"]
+        if not secret.isascii() or not secret.isprintable():
+            raise ValidationError(_("A key is printable ASCII text."), code="invalid")
+        return secret
+
+    def clean_base_url(self) -> str:
+        """Refuse addresses inside the network, unless the operator allows them."""
+        url: str = self.cleaned_data["base_url"]
+        if self.keeps_operators_address():
+            return url
+        try:
+            addresses.check_url(
+                url, allowed_hosts=settings.DEVORA_ALLOWED_INTERNAL_HOSTS
+            )
+        except addresses.UrlForbidden as error:
+            raise ValidationError(error.message, code="url_forbidden") from None
+        return url
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the key again where a new address would have it sent elsewhere."""
+        cleaned = super().clean() or self.cleaned_data
+        moved = self.instance.pk and "base_url" in self.changed_data
+        if moved and "base_url" in cleaned and not cleaned.get("secret"):
+            self.add_error("secret", _("Enter the key again to change the address."))
+        return cleaned
+
+
+class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A model and its place in the palette."""
+
+    color_slot = forms.TypedChoiceField(
+        label=_("colour"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[("", "–"), *((n, str(n)) for n in range(1, _COLOURS + 1))],
+        widget=UnfoldAdminSelectWidget,
+        help_text=_("The same colour on every chart; from 7 on with a pattern."),
+    )
+
+    class Meta:
+        model = Model
+        fields = (
+            "provider",
+            "name",
+            "context_window",
+            "max_output_tokens",
+            "color_slot",
+            "abilities",
+            "is_active",
+        )
