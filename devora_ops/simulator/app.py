@@ -132,11 +132,11 @@ class Simulator:
         if script.status:
             await exchange.refuse(RefusalError(fault(script.status, script.error)))
             return
-        dice = roll(self._config.seed, ask.body)
         try:
+            dice = roll(self._config.seed, ask.body)
             choices, tokens = invent(ask.demand, script, dice)
         except _WRONG_SHAPES as error:
-            await exchange.refuse(invalid(f"The schema cannot be used: {error}"))
+            await exchange.refuse(invalid(f"The body cannot be used: {error}"))
             return
         answer_id = f"{dice.getrandbits(64):016x}{next(self._arrivals):08x}"
         answer = Answer(answer_id, int(time.time()), choices, tokens)

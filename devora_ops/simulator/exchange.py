@@ -99,7 +99,7 @@ class Exchange:
             await self._stream(answer, pace, tally)
         else:
             tally.whole = True
-            thinking_s = pace.total_s(answer.tokens.completion)
+            thinking_s = pace.total_s(answer.visible_tokens)
             await self.connection.pause(thinking_s + self.script.silence_s)
             await self._send_document(answer, tally)
 

@@ -4,6 +4,8 @@ Dropping a connection without a reply needs the transport, so the protocol class
 into the scope's extensions. Everything else works under any ASGI server.
 """
 
+import asyncio
+import logging
 import socket
 import sys
 
@@ -29,6 +31,16 @@ class TransportProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
+class QuietlyStoppingServer(uvicorn.Server):
+    """uvicorn's server that lets cancelled calls write their bill before it ends."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # What is cut off now stands in the journal; the terminal need not hear of it.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+        await asyncio.gather(*self.server_state.tasks, return_exceptions=True)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Bind and listen, so that whoever reads the address can connect. Raises OSError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -44,7 +56,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(config: Config, *, listener: socket.socket) -> None:
     """Print the address, serve until SIGINT or SIGTERM. Raises OSError."""
-    server = uvicorn.Server(_uvicorn_config(config))
+    server = QuietlyStoppingServer(_uvicorn_config(config))
     host, port = listener.getsockname()
     sys.stdout.write(f"provider simulator on http://{host}:{port}\n")
     sys.stdout.flush()
