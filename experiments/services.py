@@ -61,6 +61,18 @@ def experiment_create(
     return experiment
 
 
+@transaction.atomic
+def experiment_change(
+    *, experiment: Experiment, actor: str, request_id: str = ""
+) -> Experiment:
+    """Save the changed fields of a draft. Raises ValidationError, Conflict."""
+    _expect(_locked(experiment), Status.DRAFT)
+    experiment.full_clean()
+    experiment.save()
+    _record(experiment, "change", actor, request_id)
+    return experiment
+
+
 def variant_add(*, experiment: Experiment, variant: NewVariant) -> Variant:
     """Add a candidate to a draft. Raises ValidationError, NotFound, Conflict."""
     _expect(experiment, Status.DRAFT)
