@@ -71,7 +71,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "devora_ops.static_files.ChosenStaticFiles",
     "django_htmx",
     "csp",
     "channels",
@@ -146,9 +146,7 @@ CACHES: dict[str, Any] = {
 
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-    },
+    "staticfiles": {"BACKEND": "devora_ops.static_files.StaticFilesStorage"},
 }
 # Source maps are half of all bytes, and no page asks for them.
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = (

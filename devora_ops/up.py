@@ -128,9 +128,7 @@ class Installation:
         known = self._folder.state.get("static")
         if collected and known == fingerprints.of_static_files():
             return None
-        # Redoc comes with the API reference's package; ours is the other one in it.
-        options = ("--noinput", "--verbosity", "0", "--ignore", "redoc")
-        return self._manage("collectstatic", *options)
+        return self._manage("collectstatic", "--noinput", "--verbosity", "0")
 
     def _manage(self, command: str, *options: str) -> Process:
         return children.manage(self._folder, command, command, *options).start()
