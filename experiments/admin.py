@@ -202,15 +202,12 @@ class ExperimentAdmin(SafeModelAdmin):
 
 
 def _taken(
-    request: HttpRequest,
-    form: forms.Form,
-    service: Callable[..., Experiment],
-    experiment: Experiment,
+    request: HttpRequest, form: StepForm, service: Callable[..., Experiment]
 ) -> bool:
+    """Take the step; say False, with the reason in the form, when it is refused."""
+    given = form.cleaned_data
     try:
-        done = service(
-            experiment=experiment, actor=_actor(request), **form.cleaned_data
-        )
+        done = service(experiment=form.experiment, actor=_actor(request), **given)
     except DevoraError as error:
         form.add_error(None, error.message)
         return False
