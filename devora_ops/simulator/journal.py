@@ -13,7 +13,7 @@ never mix and none is lost when another process dies.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ Event = Literal["accepted", "billed", "refused"]
 class Entry:
     """One line. attempt: the request's X-Devora-Attempt; at: aware UTC.
 
+    status belongs to refused lines, what follows it to billed ones.
     completed: everything was sent, the end of a stream included. client_gone_at: when
     the client closed its connection, None if it did not.
     """
@@ -37,11 +38,11 @@ class Entry:
     model: str
     stream: bool
     attempt: str | None = None
-    status: int | None = None
-    usage: dict[str, Any] | None = None
-    completed: bool | None = None
-    chunks_sent: int | None = None
-    client_gone: bool | None = None
+    status: int = 0
+    usage: dict[str, Any] = field(default_factory=dict)
+    completed: bool = False
+    chunks_sent: int = 0
+    client_gone: bool = False
     client_gone_at: datetime | None = None
 
 

@@ -91,7 +91,8 @@ class SimulatorProcess:
 
     def state(self) -> dict[str, Any]:
         """Counts of requests, accepted, refused, billed, client_gone and waiting."""
-        return self._get("state")
+        state: dict[str, Any] = self._get("state")
+        return state
 
     def model(self, name: str) -> dict[str, Any]:
         """The same counts for one model name; zeroes before its first request."""

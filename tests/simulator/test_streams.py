@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import openai
@@ -57,11 +58,11 @@ def test_a_stream_may_be_cut(
     assert billed.usage["prompt_tokens"] == 100
 
 
-def test_an_error_event_may_end_a_stream(client: openai.OpenAI):
+def test_an_error_event_may_end_a_stream(client: Any):
     stream = client.chat.completions.create(
         **chat("sim-sse-error-after-3"), stream=True
     )
-    received = []
+    received: list[str] = []
     with pytest.raises(openai.APIError, match="Overloaded"):
         received.extend(chunk.choices[0].delta.content for chunk in stream)
     assert len([content for content in received if content]) <= 3
@@ -139,7 +140,7 @@ def test_lines_may_end_with_crlf(http: httpx.Client):
     assert events(answer.text)[-1] == "[DONE]"
 
 
-def test_data_may_be_spread_over_lines(client: openai.OpenAI):
+def test_data_may_be_spread_over_lines(client: Any):
     stream = client.chat.completions.create(
         **chat("sim-multiline-chunks-3"), stream=True
     )
@@ -147,7 +148,7 @@ def test_data_may_be_spread_over_lines(client: openai.OpenAI):
     assert len([content for content in contents if content]) == 3
 
 
-def test_comments_may_come_between(client: openai.OpenAI, http: httpx.Client):
+def test_comments_may_come_between(client: Any, http: httpx.Client):
     body = chat("sim-comments-chunks-3", stream=True)
     assert http.post(CHAT, json=body).text.count(": keep-alive\n\n") == 3
     stream = client.chat.completions.create(**body)
