@@ -171,7 +171,7 @@ def _latency(facts: Facts) -> Tile:
         delta=_latency_delta(facts, p95),
         spark=sparkline(buckets),
         status=CallStatus.OK,
-        goal=None if p95 is None else Goal(_("under 6 s"), p95 < _GOAL_P95_MS),
+        goal=None if p95 is None else Goal(_("Goal: under 6 s"), p95 < _GOAL_P95_MS),
     )
 
 
@@ -197,7 +197,7 @@ def _success(facts: Facts) -> Tile:
         delta=facts.delta(_success_rate, "up"),
         spark=facts.spark(_success_rate),
         status=CallStatus.ERROR,
-        goal=None if rate is None else Goal(_("over 99%"), rate > _GOAL_SUCCESS),
+        goal=None if rate is None else Goal(_("Goal: over 99%"), rate > _GOAL_SUCCESS),
     )
 
 
@@ -232,7 +232,7 @@ def _cache(facts: Facts) -> Tile:
         delta=facts.delta(_hit_rate, "up"),
         spark=facts.spark(_hit_rate),
         status=CallStatus.CACHED,
-        goal=None if rate is None else Goal(_("over 50%"), rate > _GOAL_CACHE),
+        goal=None if rate is None else Goal(_("Goal: over 50%"), rate > _GOAL_CACHE),
     )
 
 
