@@ -7,7 +7,6 @@ import pwd
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,9 +42,9 @@ class DataFolder:
             raise InstallationError(unusable(path, error)) from error
         return folder
 
-    @cached_property
+    @property
     def secrets(self) -> Secrets:
-        """The secrets, made when missing."""
+        """The secrets, made when missing; read anew, as children add to them."""
         try:
             return Secrets.open(self.path / "secrets")
         except OSError as error:
