@@ -6,6 +6,7 @@ prepare the database when something changed, and then keeps the children alive.
 
 import http.client
 import os
+import shlex
 import sys
 import time
 
@@ -16,7 +17,12 @@ from devora_ops.embedded.process import Process, end_with_make, last_words
 from devora_ops.installation import fingerprints
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.folder import DataFolder, unusable
-from devora_ops.installation.secret_file import AGENT_KEY, OWNER, OWNER_PASSWORD
+from devora_ops.installation.secret_file import (
+    AGENT_KEY,
+    OWNER,
+    OWNER_PASSWORD,
+    Secrets,
+)
 from devora_ops.installation.servers import Servers
 from devora_ops.supervisor import StopRequestedError, Supervisor, say
 
@@ -175,14 +181,15 @@ class Installation:
         )
 
     def _introduce(self) -> None:
-        secrets = self._folder.secrets
+        secrets = Secrets.open(self._folder.secrets.path)  # bootstrap added the key
+        program = shlex.join([sys.executable, str(ROOT / "manage.py"), "dbshell"])
         sys.stdout.write(
             f"\n  Address    {self._environment.url}/\n"
             f"  Login      {secrets[OWNER]}\n"
             f"  Password   {secrets[OWNER_PASSWORD]}\n"
             f"  Agent key  {secrets.get(AGENT_KEY)}\n"
             f"  Data       {self._folder.path}\n"
-            f"  psql       {sys.executable} {ROOT / 'manage.py'} dbshell\n\n"
+            f"  psql       {program}\n\n"
             f"Devora Ops is ready in {time.monotonic() - self._started:.1f} s. "
             "Ctrl-C stops it.\n"
         )
@@ -192,7 +199,8 @@ class Installation:
         if self._environment.demo:
             if "demo" not in self._folder.state:
                 self._load_demo()
-            self._supervisor.add(children.trickle(self._folder))
+            if "demo" in self._folder.state:
+                self._supervisor.add(children.trickle(self._folder))
         self._supervisor.wait_until(lambda: False)
 
     def _load_demo(self) -> None:
