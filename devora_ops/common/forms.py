@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, models
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -120,10 +121,13 @@ class SafeModelAdmin(ModelAdmin):  # type: ignore[misc]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list; lookups that make no sense lead back to the whole list."""
-        if "\0" in request.GET or "\0" in "".join(request.GET.dict().values()):
+        if "%00" in request.META.get("QUERY_STRING", ""):
             return self._whole_list(request)
         try:
             answer: HttpResponse = super().changelist_view(request, extra_context)
+            # Rows are read while the page is drawn, and only here is it caught.
+            if isinstance(answer, TemplateResponse):
+                answer.render()
         except _BAD_VALUES:
             logger.info("changelist of %s refused", self.opts.label, exc_info=True)
             return self._whole_list(request)

@@ -1,6 +1,5 @@
 """What only a real server shows: raw requests, and a call that becomes a row."""
 
-import json
 import socket
 
 import httpx
@@ -14,66 +13,57 @@ def caller(installation: Installation) -> Caller:
     return installation.caller(scopes=("call", "read", "admin"))
 
 
-def talk(installation, *lines, body=b""):
-    """Send a request as written and return status, headers and body."""
-    head = "\r\n".join((*lines, "Connection: close", "", "")).encode("latin-1")
+def talk(installation, caller, *lines, body=b""):
+    """Post to the budgets a request as written; return status and what follows."""
+    head = (
+        "POST /api/v1/budgets/ HTTP/1.1",
+        f"Host: 127.0.0.1:{installation.port}",
+        f"Authorization: Bearer {caller.key}",
+        "Content-Type: application/json",
+        "Connection: close",
+        *lines,
+        "\r\n",
+    )
     with socket.create_connection(("127.0.0.1", installation.port), timeout=10) as line:
-        line.sendall(head + body)
+        line.sendall("\r\n".join(head).encode() + body)
         answer = b"".join(iter(lambda: line.recv(65536), b""))
-    top, _, rest = answer.partition(b"\r\n\r\n")
-    status, *headers = top.decode("latin-1").split("\r\n")
-    named = dict(header.lower().split(": ", 1) for header in headers)
-    return int(status.split()[1]), named, rest
-
-
-def as_caller(installation, caller):
-    host = f"Host: 127.0.0.1:{installation.port}"
-    return host, f"Authorization: Bearer {caller.key}"
+    status, _, rest = answer.partition(b"\r\n")
+    return int(status.split()[1]), rest.partition(b"\r\n\r\n")[2]
 
 
 def test_a_negative_length_is_400_and_no_page(installation, caller):
-    status, _, body = talk(
-        installation,
-        "POST /api/v1/budgets/ HTTP/1.1",
-        *as_caller(installation, caller),
-        "Content-Type: application/json",
-        "Content-Length: -1",
-    )
+    status, body = talk(installation, caller, "Content-Length: -1")
     assert status == 400
     assert b"<" not in body
 
 
 def test_a_foreign_host_is_400_in_our_shape(installation, caller):
-    _, key = as_caller(installation, caller)
-    status, headers, body = talk(
-        installation, "GET /api/v1/calls/ HTTP/1.1", "Host: evil.com", key
+    answer = httpx.get(
+        f"{installation.url}/api/v1/calls/",
+        headers={**caller.headers, "Host": "evil.com"},
     )
-    assert status == 400
-    assert json.loads(body)["errors"][0]["code"] == "bad_request"
-    assert headers["x-request-id"]
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["code"] == "bad_request"
+    assert answer.headers["X-Request-Id"]
 
 
 def test_trace_is_405_and_echoes_nothing(installation, caller):
-    status, _, body = talk(
-        installation,
-        "TRACE /api/v1/calls/ HTTP/1.1",
-        *as_caller(installation, caller),
+    answer = httpx.request(
+        "TRACE", f"{installation.url}/api/v1/calls/", headers=caller.headers
     )
-    assert status == 405
-    assert caller.key.encode() not in body
+    assert answer.status_code == 405
+    assert caller.key not in answer.text
 
 
 def test_a_chunked_body_is_411(installation, caller):
-    status, _, body = talk(
+    status, body = talk(
         installation,
-        "POST /api/v1/budgets/ HTTP/1.1",
-        *as_caller(installation, caller),
-        "Content-Type: application/json",
+        caller,
         "Transfer-Encoding: chunked",
         body=b"2\r\n{}\r\n0\r\n\r\n",
     )
     assert status == 411
-    assert json.loads(body)["errors"][0]["code"] == "length_required"
+    assert b"length_required" in body
 
 
 def test_a_body_of_three_megabytes_is_413(installation, caller):
