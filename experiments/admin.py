@@ -84,7 +84,6 @@ class ExperimentAdmin(SafeModelAdmin):
     list_display = ("slug", "prompt", "state", "arms", "started_at", "stopped_at")
     list_filter = ("status",)
     search_fields = ("slug", "prompt__slug", "hypothesis")
-    autocomplete_fields = ("prompt",)
     inlines = (VariantInline,)
     actions_detail = ("start", "stop", "promote")
 

@@ -99,7 +99,8 @@ class PromptAdmin(SafeModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prompt]:
         """Return prompts with their newest version and labels."""
         prompts = Prompt.objects.annotate(newest=Max("versions__number"))
-        return prompts.prefetch_related("labels__version")
+        # Grouping drops the order that the model has; completion needs one.
+        return prompts.prefetch_related("labels__version").order_by("slug")
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -183,7 +184,6 @@ class PromptVersionAdmin(SafeModelAdmin):
     list_select_related = ("prompt",)
     search_fields = ("prompt__slug", "note")
     ordering = ("-id",)
-    autocomplete_fields = ("prompt",)
     actions_detail = ("new_version", "move_label")
     change_form_after_template = "admin/prompts/preview_panel.html"
     _SHOWN = (

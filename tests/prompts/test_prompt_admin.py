@@ -108,6 +108,8 @@ def test_saving_makes_the_next_version(editor, greeting):
         ({"temperature": "nan"}, "temperature", ""),
         ({"max_tokens": "9" * 5000}, "max_tokens", ""),
         ({"corpus": "nothing"}, "corpus", ""),
+        ({"prompt": "abc"}, "prompt", "valid choice"),
+        ({"based_on": "abc"}, "based_on", "whole number"),
         ({"model": ""}, "model", "required"),
         ({"model": "prompt:x"}, "model", "no name"),
         ({"note": "a\u0007b"}, "note", "ontrol"),

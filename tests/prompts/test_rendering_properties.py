@@ -116,7 +116,7 @@ def test_tojson_gives_the_value_back(value):
     assert json.loads(render("{{ x|tojson }}", {"x": value})) == value
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(pieces, st.sampled_from([" ", ""]), json_values, json_values)
 def test_any_source_renders_within_its_bounds_or_is_refused(parts, glue, x, y):
     source = glue.join(parts)
@@ -125,7 +125,7 @@ def test_any_source_renders_within_its_bounds_or_is_refused(parts, glue, x, y):
         assert len(rendered.encode()) <= 1024 * 1024
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(pieces, st.sampled_from([" ", ""]))
 def test_what_passes_the_check_needs_no_other_names(parts, glue):
     source = glue.join(parts)
@@ -139,6 +139,7 @@ def test_what_passes_the_check_needs_no_other_names(parts, glue):
     assert not missing
 
 
+@settings(max_examples=30)
 @given(st.integers(1, 1000), st.integers(1, 1000), st.integers(0, 5000))
 def test_no_loop_puts_out_more_than_a_megabyte(outer, inner, width):
     source = (
