@@ -12,7 +12,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "devora_ops.settings")
 
 from django.core.asgi import get_asgi_application
 
-_django = get_asgi_application()  # before anything that imports models
+from devora_ops.common.body_limit import BodyLimit
+
+# Before anything that imports models.
+_django = BodyLimit(get_asgi_application())  # type: ignore[arg-type]
 
 from django.conf import settings
 
@@ -51,7 +54,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["path"] in _probes.paths:
         await _probes(scope, receive, send)
     else:
-        await _django(scope, receive, send)  # type: ignore[arg-type]
+        await _django(scope, receive, send)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -76,6 +76,12 @@ def test_a_body_of_three_megabytes_is_413(installation, caller):
     assert answer.json()["errors"][0]["code"] == "payload_too_large"
 
 
+def test_a_body_of_terabytes_is_refused_before_it_is_sent(installation, caller):
+    status, body = talk(installation, caller, f"Content-Length: {10**12}")
+    assert status == 413
+    assert b"payload_too_large" in body
+
+
 def test_a_call_becomes_a_row_with_its_exact_cost(installation, caller):
     asked = httpx.post(
         f"{installation.url}/v1/chat/completions",
