@@ -69,9 +69,12 @@ class Installation:
             with self._supervisor.interruptible():
                 self._take_port()
                 self._start_servers()
-            preparing = self._prepare_database()
-            self._start_children(preparing)
+            is_prepared = self._prepare_database()
+            self._start_web()
             self._introduce()
+            self._start_others()
+            if not is_prepared:
+                self._follow_environment()
             self._keep_running()
         except StopRequestedError:
             say("Stopping.")
@@ -102,32 +105,33 @@ class Installation:
             database_url=self._servers.database_url,
             redis_url=self._servers.redis_url,
             port=self._environment.port,
+            leaves=self._servers.temporary_folders,
         )
 
-    def _prepare_database(self) -> Process | None:
-        """Migrate and collect static files if need be; the rest goes on meanwhile.
+    def _prepare_database(self) -> bool:
+        """Migrate, and collect static files beside it, if anything changed.
 
-        Returns a child that still makes sure of owner, key and providers.
+        True when owner, key and providers were seen to as well; else they are in order
+        but for what may have changed in the environment, and nobody need wait for it.
         """
-        simulator = self._simulator_port()
-        self._supervisor.add(children.simulator(self._folder, simulator))
+        moved = self._start_simulator()
         static = self._begin_static_files()
-        state = self._folder.state
-        if state.get("migrated") == fingerprints.of_migrations(
-            self._servers.database_url
-        ):
-            preparing = self._manage("bootstrap", "--skip-migrate")
-        else:
+        prepared = True
+        if self._folder.state.get("migrated") != self._migrations():
             say("Preparing the database.")
-            preparing = None
             self._finish("bootstrap", self._manage("bootstrap"))
-            self._folder.remember(
-                migrated=fingerprints.of_migrations(self._servers.database_url)
-            )
+            self._folder.remember(migrated=self._migrations())
+        elif moved or self._folder.secrets.get(AGENT_KEY) is None:
+            self._finish("bootstrap", self._manage("bootstrap", "--skip-migrate"))
+        else:
+            prepared = False
         if static is not None:
             self._finish("collectstatic", static)
             self._folder.remember(static=fingerprints.of_static_files())
-        return preparing
+        return prepared
+
+    def _migrations(self) -> list[str]:
+        return fingerprints.of_migrations(self._servers.database_url)
 
     def _begin_static_files(self) -> Process | None:
         collected = (self._folder.path / "static" / "staticfiles.json").exists()
@@ -146,34 +150,39 @@ class Installation:
                 f"manage.py {command} failed ({last_words(log)}): see {log}."
             )
 
-    def _simulator_port(self) -> int:
-        """Keep the port of earlier runs while it is free: stored addresses name it."""
-        port = self._folder.state.get("simulator_port")
-        if not isinstance(port, int) or _why_not(port) is not None:
+    def _start_simulator(self) -> bool:
+        """Start it where it was, or elsewhere when that is taken; True if it moved."""
+        former = self._folder.state.get("simulator_port")
+        if isinstance(former, int) and _why_not(former) is None:
+            port = former
+        else:
             port = free_port()
-            self._folder.remember(simulator_port=port)
+        self._folder.remember(simulator_port=port)
         here = f"127.0.0.1:{port}"
         os.environ["DEVORA_SIMULATOR_URL"] = f"http://{here}/v1"
         allowed = os.environ.get("DEVORA_ALLOWED_INTERNAL_HOSTS", "")
-        os.environ["DEVORA_ALLOWED_INTERNAL_HOSTS"] = ",".join(
-            filter(None, (allowed, here))
-        )
-        return port
+        hosts = ",".join(filter(None, (allowed, here)))
+        os.environ["DEVORA_ALLOWED_INTERNAL_HOSTS"] = hosts
+        self._supervisor.add(children.simulator(self._folder, port))
+        return port != former
 
-    def _start_children(self, preparing: Process | None) -> None:
-        """Start the web process first: people wait for it, and the cores are few."""
+    def _start_web(self) -> None:
+        """Start it alone: people wait for it, and the cores are few."""
         self._supervisor.add(children.web(self._folder, self._environment))
         if not self._supervisor.wait_until(self._page_is_served, within_s=_WEB_S):
-            say(
-                f"The web process does not answer yet: see {self._folder.logs}/web.log."
-            )
+            say(f"The web process does not answer yet: see {self._folder.logs}.")
+            self._supervisor.wait_until(self._page_is_served)
+
+    def _start_others(self) -> None:
         self._supervisor.add(children.worker(self._folder))
         self._supervisor.add(children.beat(self._folder))
-        if preparing is not None:
-            try:
-                self._finish("bootstrap", preparing)
-            except InstallationError as error:
-                say(str(error))
+
+    def _follow_environment(self) -> None:
+        """Bring providers in line with keys that came or went since the last run."""
+        try:
+            self._finish("bootstrap", self._manage("bootstrap", "--skip-migrate"))
+        except InstallationError as error:
+            say(str(error))
 
     def _page_is_served(self) -> bool:
         return _answers(self._environment.port, "/healthz") and _answers(

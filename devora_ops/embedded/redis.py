@@ -53,8 +53,8 @@ class EmbeddedRedis:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = folder / "redis.log"
         self._account = account_for_servers()
-        self._run_dir = Path(tempfile.mkdtemp(prefix="devora-"))
-        self._run_dir.chmod(0o755)  # it holds nothing but copies of programs
+        self.run_dir = Path(tempfile.mkdtemp(prefix="devora-"))
+        self.run_dir.chmod(0o755)  # it holds nothing but copies of programs
 
     def __enter__(self) -> Self:
         try:
@@ -79,7 +79,7 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Start it and wait until it answers (some 20 ms)."""
-        self._binary = redis_binary(self._run_dir, self._account)
+        self._binary = redis_binary(self.run_dir, self._account)
         for _ in range(_PORT_TRIES):
             self.port = free_port()
             if self._answers(self.launch()):
@@ -104,7 +104,7 @@ class EmbeddedRedis:
         """Stop it."""
         if self.process is not None:
             stop(self.process, by=signal.SIGTERM, grace_s=5)
-        shutil.rmtree(self._run_dir, ignore_errors=True)
+        shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def _answers(self, process: Process) -> bool:
         """Wait until it answers; False when it ended (its port was taken)."""

@@ -106,7 +106,7 @@ def _own_servers(folder: DataFolder, environment: Environment) -> Iterator[None]
         servers.begin()
         servers.export(os.environ)
         servers.finish()
-        folder.announce(shared=False)
+        folder.announce(shared=False, leaves=servers.temporary_folders)
         yield
     finally:
         servers.stop()

@@ -81,7 +81,10 @@ class DataFolder:
         return announced if str(announced.get("pid")) == self.holder else {}
 
     def announce(self, **facts: Any) -> None:
-        """Tell other commands how to reach the servers that this process runs."""
+        """Tell other commands how to reach the servers that this process runs.
+
+        leaves: the temporary folders to remove if it is killed.
+        """
         write_json(self.path / "running.json", {"pid": os.getpid(), **facts})
 
     @contextmanager
@@ -99,12 +102,20 @@ class DataFolder:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
-            running = self.path / "running.json"
-            self.was_killed = running.exists()
+            self._clean_up_after_killed()
             try:
                 yield True
             finally:
-                running.unlink(missing_ok=True)
+                (self.path / "running.json").unlink(missing_ok=True)
+
+    def _clean_up_after_killed(self) -> None:
+        """Remove the temporary folders of a holder that had no time to."""
+        running = self.path / "running.json"
+        self.was_killed = running.exists()
+        for left in read_json(running).get("leaves", []):
+            if Path(left).name.startswith("devora-"):
+                shutil.rmtree(left, ignore_errors=True)
+        running.unlink(missing_ok=True)
 
     @property
     def holder(self) -> str:

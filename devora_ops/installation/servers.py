@@ -54,6 +54,11 @@ class Servers:
         elif self._environment.database_url:
             check_postgres(self._environment.database_url)
 
+    @property
+    def temporary_folders(self) -> list[str]:
+        """What is left behind when we are killed."""
+        return [str(server.run_dir) for server in (self.postgres, self.redis) if server]
+
     def export(self, environ: MutableMapping[str, str]) -> None:
         """Tell settings.py, and every child, where they are."""
         export_urls(environ, self.database_url, self.redis_url)
