@@ -5,9 +5,8 @@ Everything here may be lost; what was accepted and billed stands in the journal.
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,8 +17,7 @@ _MOST_REQUESTS = 1000
 _MOST_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request as it arrived; shown decoded, kept raw because that costs nothing."""
 
     at: float
