@@ -17,13 +17,13 @@ from devora_ops.common.postgres import Connection, array_literal
 NEWS_CHANNEL = "devora_calls"
 _NEWS_BYTES = 7900  # Postgres refuses a NOTIFY payload of 8000 bytes
 
-_CALLS = """COPY costs_call (
+COPY_CALLS = """COPY costs_call (
     id, finished_at, team, agent, end_user, key, model, prompt, prompt_version,
     experiment, variant, requested, status, http_status, error_code, stream, cache,
     input_tokens, cached_tokens, output_tokens, cost_usd, saved_usd, estimated,
     latency_ms, ttft_ms, attempts, request_id) FROM STDIN"""
 
-_ATTEMPTS = """COPY costs_attempt (
+COPY_ATTEMPTS = """COPY costs_attempt (
     id, call_id, number, provider, team, agent, end_user, key, model, prompt,
     prompt_version, experiment, variant, state, settled_at, http_status, error_code,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
@@ -55,8 +55,8 @@ async def _write(connection: Connection, settlements: Sequence[Settlement]) -> N
     for settlement in settlements:
         fold.add(settlement)
     async with connection.transaction():
-        await _copy(connection, _ATTEMPTS, map(_attempt_row, attempts))
-        await _copy(connection, _CALLS, map(_call_row, calls))
+        await _copy(connection, COPY_ATTEMPTS, map(attempt_row, attempts))
+        await _copy(connection, COPY_CALLS, map(call_row, calls))
         await fold.write(connection)
         if calls:
             await connection.execute(
@@ -121,7 +121,8 @@ async def _known(
     return {row[0] for row in await cursor.fetchall()}  # type: ignore[misc]
 
 
-def _attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
+def attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
+    """Return an attempt as COPY_ATTEMPTS takes it."""
     usage, who = attempt.usage, attempt.who
     return (
         attempt.id,
@@ -160,7 +161,8 @@ def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value).decode()
 
 
-def _call_row(call: CallFact) -> tuple[Any, ...]:
+def call_row(call: CallFact) -> tuple[Any, ...]:
+    """Return a call as COPY_CALLS takes it."""
     usage, who = call.usage, call.who
     return (
         call.id,

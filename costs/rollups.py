@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -136,12 +136,21 @@ _WORK = (
 _WHO = ("bucket", "team", "agent", "end_user", "key", "model", "status")
 
 
-def _upsert(table: str, keys: Sequence[str]) -> bytes:
-    """Write the statement that adds rows to a rollup table.
+FAMILIES = {
+    "costs_rollup_work": _WORK,
+    "costs_rollup_minute": _WORK,
+    "costs_rollup_who": _WHO,
+}
 
-    Rows travel as one JSON array: arrays of histograms would be ragged.
-    """
-    columns = sql.SQL(", ").join(map(sql.Identifier, (*keys, *_MEASURES)))
+
+def columns_of(table: str) -> tuple[str, ...]:
+    """Return a rollup table's columns in the order that `adding` takes them."""
+    return (*FAMILIES[table], *_MEASURES)
+
+
+def adding(table: str, rows: sql.Composable, *, schema: str = "") -> sql.Composed:
+    """Write the statement that adds rows, a SELECT, to a rollup table."""
+    keys = FAMILIES[table]
     added = [
         sql.SQL("{0} = r.{0} + excluded.{0}").format(sql.Identifier(name))
         for name in _SUMS
@@ -151,22 +160,32 @@ def _upsert(table: str, keys: Sequence[str]) -> bytes:
         )
         for name in ("latency", "ttft")
     ]
-    statement = sql.SQL(
-        "INSERT INTO {table} AS r ({columns}) SELECT {columns} "
-        "FROM jsonb_populate_recordset(NULL::{table}, %s) "
+    return sql.SQL(
+        "INSERT INTO {table} AS r ({columns}) {rows} "
         "ON CONFLICT ({keys}) DO UPDATE SET {added}"
     ).format(
-        table=sql.Identifier(table),
-        columns=columns,
-        keys=sql.SQL(", ").join(map(sql.Identifier, keys)),
+        table=sql.Identifier(*filter(None, (schema, table))),
+        columns=_listed(columns_of(table)),
+        rows=rows,
+        keys=_listed(keys),
         added=sql.SQL(", ").join(added),
     )
-    return statement.as_bytes(None)  # composing it anew would cost more than sending it
 
 
-_WORK_UPSERT = _upsert("costs_rollup_work", _WORK)
-_MINUTE_UPSERT = _upsert("costs_rollup_minute", _WORK)
-_WHO_UPSERT = _upsert("costs_rollup_who", _WHO)
+def _upsert(table: str) -> bytes:
+    """Rows travel as one JSON array: arrays of histograms would be ragged."""
+    rows = sql.SQL("SELECT {} FROM jsonb_populate_recordset(NULL::{}, %s)").format(
+        _listed(columns_of(table)), sql.Identifier(table)
+    )
+    # Composing it anew would cost more than sending it.
+    return adding(table, rows).as_bytes(None)
+
+
+def _listed(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+_UPSERTS = {table: _upsert(table) for table in FAMILIES}
 
 
 class Fold:
@@ -215,13 +234,18 @@ class Fold:
 
     async def write(self, connection: Connection) -> None:
         """Add the rows to the rollup tables, in the transaction of their facts."""
-        for statement, keys, rows in (
-            (_WORK_UPSERT, _WORK, self.work),
-            (_MINUTE_UPSERT, _WORK, self.minute),
-            (_WHO_UPSERT, _WHO, self.who),
+        for statement, rows in self.upserts():
+            await connection.execute(statement, [rows])
+
+    def upserts(self) -> Iterator[tuple[bytes, str]]:
+        """Yield the statements that add the rows, each with its rows as JSON."""
+        for table, rows in (
+            ("costs_rollup_work", self.work),
+            ("costs_rollup_minute", self.minute),
+            ("costs_rollup_who", self.who),
         ):
             if rows:
-                await connection.execute(statement, [_as_json(keys, rows)])
+                yield _UPSERTS[table], _as_json(FAMILIES[table], rows)
 
 
 def _as_json(keys: Sequence[str], rows: dict[Key, Measures]) -> str:
