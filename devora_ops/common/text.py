@@ -49,16 +49,6 @@ def is_blank(text: str) -> bool:
     return all(unicodedata.category(letter) in _INVISIBLE for letter in text)
 
 
-def storable(text: str) -> str:
-    """Return the text with what cannot be stored replaced by U+FFFD."""
-    if text.isascii():
-        return text.replace("\0", "\ufffd")
-    return "".join(
-        "\ufffd" if letter == "\0" or "\ud800" <= letter <= "\udfff" else letter
-        for letter in text
-    )
-
-
 def _is_control(letter: str) -> bool:
     return (
         unicodedata.category(letter) == "Cc"

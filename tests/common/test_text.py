@@ -2,7 +2,7 @@
 
 import pytest
 
-from devora_ops.common.text import TextRefused, check_text, clean_name, storable
+from devora_ops.common.text import TextRefused, check_text, clean_name
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,3 @@ def test_a_text_may_have_lines_but_no_nul():
     check_text("one\r\n\ttwo")
     with pytest.raises(TextRefused, match="NUL"):
         check_text("one\0two")
-
-
-def test_what_cannot_be_stored_is_replaced():
-    assert storable("a\0b") == "a\ufffdb"
-    assert storable("é\ud800\0") == "é\ufffd\ufffd"
