@@ -26,6 +26,7 @@ from experiments.services import (
     experiment_start,
     experiment_stop,
 )
+from prompts.admin import SHORT_TEXTS
 
 _FIELDS = (
     "slug",
@@ -37,6 +38,11 @@ _FIELDS = (
     "min_days",
 )
 _STATE = ("status", "winner", "started_at", "stopped_at")
+_STEPS = {
+    "start": {Status.DRAFT},
+    "stop": {Status.RUNNING},
+    "promote": {Status.RUNNING, Status.STOPPED},
+}
 _CHANGE = ("experiments.change_experiment",)
 
 
@@ -47,8 +53,9 @@ class VariantInline(TabularInline):  # type: ignore[misc]
     form = VariantForm
     formset = VariantFormSet
     fields = ("name", "number", "weight")
-    extra = 2
+    extra = 1
     max_num = 20
+    hide_title = True
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Show the version where it cannot be chosen any more."""
@@ -85,7 +92,17 @@ class ExperimentAdmin(SafeModelAdmin):
     list_filter = ("status",)
     search_fields = ("slug", "prompt__slug", "hypothesis")
     inlines = (VariantInline,)
+    formfield_overrides = SHORT_TEXTS
     actions_detail = ("start", "stop", "promote")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer the steps that can be taken now."""
+        experiment: Any = self.get_object(request, object_id)
+        return [
+            step
+            for step in super().get_actions_detail(request, object_id)
+            if experiment is not None and experiment.status in _STEPS[step.path]
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Experiment]:
         """Return experiments with their variants."""
@@ -195,7 +212,7 @@ class ExperimentAdmin(SafeModelAdmin):
             "form": form,
             "title": heading,
             "explanation": explanation,
-            "submit": heading,
+            "submit_label": heading,
         }
         return TemplateResponse(request, "admin/action_form.html", context)
 

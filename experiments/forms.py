@@ -28,13 +28,13 @@ class VariantForm(forms.ModelForm):  # type: ignore[type-arg]
 
     name = NameFormField(max_length=64, widget=UnfoldAdminTextInputWidget)
     number = forms.IntegerField(
-        label=_("version"),
+        label=_("Version"),
         min_value=1,
         max_value=2_147_483_647,
         widget=UnfoldAdminIntegerFieldWidget,
     )
     weight = forms.IntegerField(
-        label=_("weight"),
+        label=_("Weight"),
         min_value=0,
         max_value=_MOST_WEIGHT,
         initial=1,
@@ -91,9 +91,9 @@ class StepForm(forms.Form):
 class PromoteForm(StepForm):
     """Which variant won, and which label is to follow it."""
 
-    variant = forms.ChoiceField(label=_("variant"), widget=UnfoldAdminSelectWidget)
+    variant = forms.ChoiceField(label=_("Variant"), widget=UnfoldAdminSelectWidget)
     label = NameFormField(
-        label=_("label"),
+        label=_("Label"),
         max_length=64,
         initial=DEFAULT_LABEL,
         widget=UnfoldAdminTextInputWidget,

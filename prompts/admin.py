@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import models
 from django.db.models import Max, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -15,6 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from devora_ops.common.errors import Conflict, DevoraError
 from devora_ops.common.forms import SafeModelAdmin
@@ -29,6 +31,11 @@ from prompts.services import (
     version_create,
 )
 
+# Three lines are enough for what only people read.
+SHORT_TEXTS: dict[Any, Any] = {
+    **SafeModelAdmin.formfield_overrides,
+    models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
+}
 _TEXTS = (_("What is said"), {"fields": ("system", "user")})
 _SETTINGS = (
     _("Who answers"),
@@ -51,6 +58,7 @@ class VersionInline(TabularInline):  # type: ignore[misc]
     fields = readonly_fields = ("link", "note", "model", "created_by", "created_at")
     ordering = ("-number",)
     per_page = 20
+    hide_title = True
     extra = max_num = 0
     can_delete = False
 
@@ -66,7 +74,11 @@ class VersionInline(TabularInline):  # type: ignore[misc]
     def link(self, version: PromptVersion) -> SafeString:
         """Return a link to the version."""
         url = reverse("admin:prompts_promptversion_change", args=(version.pk,))
-        return format_html('<a href="{}">v{}</a>', url, version.number)
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}">v{}</a>',
+            url,
+            version.number,
+        )
 
 
 class LabelInline(TabularInline):  # type: ignore[misc]
@@ -74,6 +86,7 @@ class LabelInline(TabularInline):  # type: ignore[misc]
 
     model = Label
     fields = readonly_fields = ("name", "version", "moved_by", "moved_at")
+    hide_title = True
     extra = max_num = 0
     can_delete = False
 
@@ -93,6 +106,7 @@ class PromptAdmin(SafeModelAdmin):
     list_display = ("slug", "name", "newest", "pointers")
     search_fields = ("slug", "name")
     inlines = (LabelInline, VersionInline)
+    formfield_overrides = SHORT_TEXTS
     actions_detail = ("new_version",)
     change_form_after_template = "admin/prompts/preview_panel.html"
 
@@ -298,7 +312,7 @@ class PromptVersionAdmin(SafeModelAdmin):
             "form": form,
             "title": gettext("Move a label to %(prompt)s, version %(number)s")
             % {"prompt": version.prompt.slug, "number": version.number},
-            "submit": gettext("Move the label"),
+            "submit_label": gettext("Move the label"),
         }
         return TemplateResponse(request, "admin/action_form.html", context)
 

@@ -26,13 +26,18 @@ _SIMPLE_ROLES = (["system"], ["user"], ["system", "user"])
 _FIELD_OF = {"retrieval": "top_k", "response_schema": "response_schema"}
 
 
+def _area(rows: int) -> UnfoldAdminTextareaWidget:
+    style = "font-family: ui-monospace, monospace"
+    attributes = {"rows": rows, "spellcheck": "false", "style": style}
+    return UnfoldAdminTextareaWidget(attrs=attributes)
+
+
 def _text(label: Any, help_text: Any = "", rows: int = 6) -> TextFormField:
-    widget = UnfoldAdminTextareaWidget(attrs={"rows": rows, "spellcheck": "false"})
     return TextFormField(
         label=label,
         required=False,
         max_length=100_000,
-        widget=widget,
+        widget=_area(rows),
         help_text=help_text,
     )
 
@@ -46,9 +51,8 @@ class _OptionalJSONField(SafeJSONFormField):
 
 
 def _json(label: Any, help_text: Any = "") -> SafeJSONFormField:
-    widget = UnfoldAdminTextareaWidget(attrs={"rows": 4, "spellcheck": "false"})
     return _OptionalJSONField(
-        label=label, required=False, widget=widget, help_text=help_text
+        label=label, required=False, widget=_area(4), help_text=help_text
     )
 
 
@@ -65,58 +69,58 @@ class DefinitionFields(forms.Form):
 
     definition: Definition | None = None
 
-    system = _text(_("system"), _("How the model is to behave."))
+    system = _text(_("System"), _("How the model is to behave."), rows=12)
     user = _text(
-        _("user"), _("Write {{ name }} where a variable goes, {% if … %} for a choice.")
+        _("User"), _("Write {{ name }} where a variable goes, {% if … %} for a choice.")
     )
     messages = _json(
-        _("all messages (JSON)"),
+        _("All messages (JSON)"),
         _("For conversations of other roles or with images; replaces the two texts."),
     )
     model = NameFormField(
-        label=_("model"),
+        label=_("Model"),
         max_length=200,
         widget=UnfoldAdminTextInputWidget,
         help_text=_("A route, such as “smart”, or provider/model."),
     )
     temperature = forms.FloatField(
-        label=_("temperature"),
+        label=_("Temperature"),
         required=False,
         min_value=0,
         max_value=2,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}),
     )
     max_tokens = forms.IntegerField(
-        label=_("max_tokens"),
+        label=_("Output limit (tokens)"),
         required=False,
         min_value=1,
         max_value=10_000_000,
         widget=UnfoldAdminIntegerFieldWidget,
     )
     corpus = forms.ChoiceField(
-        label=_("corpus"),
+        label=_("Corpus"),
         required=False,
         widget=UnfoldAdminSelectWidget,
         help_text=_("Passages that fit the question are put into the conversation."),
     )
     top_k = forms.IntegerField(
-        label=_("passages"),
+        label=_("Passages"),
         required=False,
         min_value=1,
         max_value=MAX_TOP_K,
         widget=UnfoldAdminIntegerFieldWidget,
     )
     variables = _json(
-        _("variables (JSON)"),
+        _("Variables (JSON)"),
         _(
             'Name → {"type", "required", "default", "example"}; '
             "those that are not listed may be of any type."
         ),
     )
-    parameters = _json(_("other parameters (JSON)"))
-    response_schema = _json(_("response schema (JSON)"))
+    parameters = _json(_("Other parameters (JSON)"))
+    response_schema = _json(_("Response schema (JSON)"))
     cache = _json(
-        _("cache policy (JSON)"), _('Such as {"enabled": true, "ttl_s": 60}.')
+        _("Cache policy (JSON)"), _('Such as {"enabled": true, "ttl_s": 60}.')
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -233,7 +237,7 @@ class MoveLabelForm(forms.Form):
     """Which label is to point here."""
 
     label = NameFormField(
-        label=_("label"),
+        label=_("Label"),
         max_length=64,
         initial=DEFAULT_LABEL,
         widget=UnfoldAdminTextInputWidget,

@@ -138,3 +138,15 @@ def test_a_viewer_takes_no_steps(draft):
 def test_steps_of_nothing_are_404(editor, pk):
     url = f"/admin/experiments/experiment/{pk}/start/"
     assert editor.get(url).status_code == 404
+
+
+def test_the_page_of_nothing_leads_back(editor):
+    answer = editor.get("/admin/experiments/experiment/abc/change/")
+    assert answer.status_code == 302
+
+
+def test_only_the_steps_that_can_be_taken_are_offered(editor, draft):
+    page = editor.get(_url(draft, "change")).content.decode()
+    assert _url(draft, "start") in page
+    assert _url(draft, "stop") not in page
+    assert _url(draft, "promote") not in page
