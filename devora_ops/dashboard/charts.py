@@ -17,6 +17,7 @@ from devora_ops.dashboard.measures import OTHER, Latencies, Series
 from devora_ops.dashboard.windows import Window
 from llm.models import Model
 
+_LOG_FROM = 20.0
 QUANTILES: Mapping[str, float] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -90,9 +91,12 @@ def latency_chart(view: View, window: Window) -> Chart:
         *zip(texts, (line.values for line in drawn), strict=True),
         ([formats.count(n) for n in answers], answers),
     ]
+    wide = _is_wide(found)
     return Chart(
-        figure=figures.lines(drawn, window, notes=notes) if any(answers) else None,
-        caption=_latency_caption(found),
+        figure=figures.lines(drawn, window, notes=notes, logarithmic=wide)
+        if any(answers)
+        else None,
+        caption=_latency_caption(found, wide=wide),
         legend=tuple(_latency_legend(found, window)),
         columns=(*QUANTILES, _("Answers")),
         rows=tuple(_table(window, columns)),
@@ -194,7 +198,13 @@ def _sentence(metric: str) -> str:
             return _("%(total)s calls, %(change)s; %(top)s is %(share)s of them.")
 
 
-def _latency_caption(found: Latencies) -> str:
+def _is_wide(found: Latencies) -> bool:
+    whole = found.current
+    low, high = quantile(whole, 0.5), quantile(whole, 0.99)
+    return bool(low and high and high / low > _LOG_FROM)
+
+
+def _latency_caption(found: Latencies, *, wide: bool) -> str:
     whole = found.current
     if not whole:
         return ""
@@ -202,13 +212,12 @@ def _latency_caption(found: Latencies) -> str:
         name: formats.latency(quantile(whole, q)) for name, q in QUANTILES.items()
     }
     values["n"] = formats.count(_counted(whole))
-    return (
-        _(
-            "Of %(n)s answers, half came within %(p50)s, 95 of 100 within %(p95)s and "
-            "99 of 100 within %(p99)s."
-        )
-        % values
+    sentence = _(
+        "Of %(n)s answers, half came within %(p50)s, 95 of 100 within %(p95)s and "
+        "99 of 100 within %(p99)s."
     )
+    scale = " " + _("The scale is logarithmic.") if wide else ""
+    return sentence % values + scale
 
 
 def _latency_legend(found: Latencies, window: Window) -> list[LegendRow]:

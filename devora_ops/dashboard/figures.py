@@ -4,6 +4,7 @@ A trace's `meta` says which colour it takes: `slot` (1 to 12, 0 for the rest) of
 palette in the style sheet, or `line` (p50, p95, p99) of the latency family.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,8 +18,8 @@ from devora_ops.dashboard.windows import Window
 Figure = dict[str, Any]
 
 _PATTERNED_FROM = 7
-_LOG_FROM = 20.0
 _SECONDS_FROM_MS = 2000.0
+_LINE_END: Final = {"xanchor": "left", "xshift": 6, "showarrow": False}
 _CLOCK = "%H:%M"
 _DAY: Final = {"en": "%b %-d", "fr": "%-d %b"}
 _WEEKDAY: Final = {"en": "%a %-d", "fr": "%a %-d"}
@@ -60,8 +61,10 @@ def stacked_bars(
     return _plain(figure)
 
 
-def lines(drawn: Sequence[Line], window: Window, *, notes: Sequence[str]) -> Figure:
-    """Draw latency lines with their names at their ends; a wide spread goes to log."""
+def lines(
+    drawn: Sequence[Line], window: Window, *, notes: Sequence[str], logarithmic: bool
+) -> Figure:
+    """Draw latency lines with their names at their ends."""
     known = [v for line in drawn for v in line.values if v is not None]
     seconds = max(known) >= _SECONDS_FROM_MS
     factor, unit = (0.001, "s") if seconds else (1.0, "ms")
@@ -69,13 +72,16 @@ def lines(drawn: Sequence[Line], window: Window, *, notes: Sequence[str]) -> Fig
     figure = go.Figure(layout=_layout(window))
     for line in drawn:
         figure.add_trace(_line(line, times, factor))
-        _name_end(figure, line, times, factor)
-    figure.add_trace(_note(times, notes))
-    logarithmic = _is_wide(drawn)
+        if end := _end_of(line, times):
+            height = end[1] * factor
+            # A logarithmic axis takes the places of annotations as exponents.
+            height = math.log10(height) if logarithmic else height
+            figure.add_annotation(x=end[0], y=height, text=line.key, **_LINE_END)
+    figure.add_trace(_note(times, notes, y=min(known) * factor))
     figure.update_yaxes(
         ticksuffix=f"{formats.NARROW_SPACE}{unit}",
         type="log" if logarithmic else "linear",
-        **({"dtick": 1} if logarithmic else {"rangemode": "tozero"}),
+        **({"dtick": "D2"} if logarithmic else {"rangemode": "tozero"}),
     )
     figure.update_layout(margin_r=40)
     return _plain(figure)
@@ -91,7 +97,8 @@ def _bar(stack: Stack, times: Sequence[str], hatched: Sequence[bool]) -> go.Bar:
     return go.Bar(
         name=stack.label,
         x=times,
-        y=[float(value) for value in stack.values],
+        # Nothing rather than zero: the tooltip leaves such rows out.
+        y=[float(value) or None for value in stack.values],
         customdata=stack.texts,
         hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
         marker_pattern_shape=[unfinished if last else usual for last in hatched],
@@ -114,14 +121,14 @@ def _line(line: Line, times: Sequence[str], factor: float) -> go.Scatter:
     )
 
 
-def _note(times: Sequence[str], notes: Sequence[str]) -> go.Scatter:
-    """A trace that cannot be seen: the last row of the tooltip."""
+def _note(times: Sequence[str], notes: Sequence[str], *, y: float = 0) -> go.Scatter:
+    """Return a trace that cannot be seen: the last row of the tooltip."""
     return go.Scatter(
         name="",
         mode="markers",
         marker_opacity=0,
         x=times,
-        y=[0.0] * len(times) if notes else [],
+        y=[y] * len(times),
         customdata=notes,
         hovertemplate="<b>%{customdata}</b><extra></extra>",
         showlegend=False,
@@ -129,20 +136,9 @@ def _note(times: Sequence[str], notes: Sequence[str]) -> go.Scatter:
     )
 
 
-def _name_end(
-    figure: go.Figure, line: Line, times: Sequence[str], factor: float
-) -> None:
+def _end_of(line: Line, times: Sequence[str]) -> tuple[str, float] | None:
     ends = [(t, v) for t, v in zip(times, line.values, strict=True) if v is not None]
-    if ends:
-        figure.add_annotation(
-            x=ends[-1][0],
-            y=ends[-1][1] * factor,
-            text=line.key,
-            xanchor="left",
-            showarrow=False,
-            xshift=6,
-            name=line.key,
-        )
+    return ends[-1] if ends else None
 
 
 def _alone(values: Sequence[float | None]) -> list[bool]:
@@ -151,12 +147,6 @@ def _alone(values: Sequence[float | None]) -> list[bool]:
         middle is not None and before is None and after is None
         for before, middle, after in zip(padded, values, padded[2:], strict=False)
     ]
-
-
-def _is_wide(drawn: Sequence[Line]) -> bool:
-    lows = [v for v in drawn[0].values if v]
-    highs = [v for v in drawn[-1].values if v]
-    return bool(lows and highs) and max(highs) / min(lows) > _LOG_FROM
 
 
 def _times(window: Window) -> list[str]:

@@ -115,13 +115,15 @@ class BudgetStanding:
         if self.share >= 1:
             return self._reached()
         if self.runs_out:
-            day = date_format(self.runs_out, "j F")
+            day = date_format(self.runs_out, "MONTH_DAY_FORMAT")
             return _("At this pace it runs out on %(day)s.") % {"day": day}
         if self.projected is not None:
             amount = formats.money(self.projected, tile=True)
             return _("At this pace it ends at %(amount)s.") % {"amount": amount}
         if self.ends:
-            return _("Starts anew on %(day)s.") % {"day": date_format(self.ends, "j F")}
+            return _("Starts anew on %(day)s.") % {
+                "day": date_format(self.ends, "MONTH_DAY_FORMAT")
+            }
         return _("It has no end.")
 
     def _reached(self) -> str:
@@ -208,6 +210,6 @@ def _provider_item(provider: str, share: float, calls: int) -> Item:
         level="error" if share >= _DOWN_SHARE else "warning",
         title=_("%(provider)s fails %(share)s of the time") % values,
         detail=_("%(calls)s in the last 15 minutes.") % values,
-        url=reverse("admin:costs_call_changelist") + "?status=error&since=1h",
+        url=reverse("admin:costs_call_changelist") + "?status__exact=error&since=1h",
         weight=1 + share,
     )

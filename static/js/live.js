@@ -222,7 +222,7 @@ overview.addEventListener("click", (event) => {
   }
 });
 
-const inFeed = (target) => Boolean(target?.closest?.("#feed"));
+const inFeed = (target) => Boolean(target?.closest?.("#panel-feed"));
 for (const [name, holds] of [["mouseover", true], ["mouseout", false], ["focusin", true], ["focusout", false]]) {
   overview.addEventListener(name, (event) => {
     if (!inFeed(event.target)) return;
