@@ -26,7 +26,7 @@ class CorpusForm(forms.ModelForm):  # type: ignore[type-arg]
     """A corpus; its embedder is one of those there are."""
 
     embedder = forms.ChoiceField(
-        label=_("embedder"),
+        label=_("Embedder"),
         choices=[(name, name) for name in known_embedders()],
         widget=UnfoldAdminSelectWidget,
     )
@@ -40,28 +40,28 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
     """A document's text, typed or uploaded; left as it is, the content stays."""
 
     external_id = NameFormField(
-        label=_("external id"), max_length=200, widget=UnfoldAdminTextInputWidget
+        label=_("External id"), max_length=200, widget=UnfoldAdminTextInputWidget
     )
     title = NameFormField(
-        label=_("title"),
+        label=_("Title"),
         max_length=300,
         required=False,
         widget=UnfoldAdminTextInputWidget,
     )
     text = TextFormField(
-        label=_("text"),
+        label=_("Text"),
         required=False,
         max_length=_TYPED,
         widget=UnfoldAdminTextareaWidget,
     )
     file = forms.FileField(
-        label=_("file"),
+        label=_("File"),
         required=False,
-        help_text=_("Text or Markdown, in place of the text above."),
+        help_text=_("Text or Markdown, in place of the text above; its name decides."),
         widget=UnfoldAdminFileFieldWidget,
     )
     metadata = SafeJSONFormField(
-        label=_("metadata"),
+        label=_("Metadata"),
         required=False,
         initial=dict,
         help_text=_("A JSON object; searches can filter by it."),
@@ -116,19 +116,19 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def new_document(self) -> NewDocument:
         """Return what the form says; the identity of a saved document is fixed."""
-        given = self.cleaned_data
+        given, file = self.cleaned_data, self.cleaned_data["file"]
         return NewDocument(
             external_id=given.get("external_id") or self.instance.external_id,
             title=given["title"],
             metadata=given["metadata"],
-            kind=given["kind"],
-            content=self._content(),
+            kind=None if file else given["kind"],
+            content=file.read() if file else self._typed(),
+            filename=file.name if file else "",
+            media_type=file.content_type if file else "",
         )
 
-    def _content(self) -> bytes:
-        text, file = self.cleaned_data["text"], self.cleaned_data["file"]
-        if file is not None:
-            return bytes(file.read())
+    def _typed(self) -> bytes:
+        text = self.cleaned_data["text"]
         if self.instance._state.adding or (text and text != self.initial["text"]):
             return str(text).encode()
         return bytes(self.instance.content)

@@ -26,14 +26,14 @@ def _sending(document_id: uuid.UUID) -> Callable[[], None]:
     return send
 
 
-@shared_task(name="rag.process_document")  # type: ignore[untyped-decorator]
+@shared_task(name="rag.process_document")
 def process_document(document_id: str) -> None:
     """Bring a document into the index."""
     if document_process(uuid.UUID(document_id)):
         process_document.delay(document_id)
 
 
-@shared_task(name="rag.requeue_documents")  # type: ignore[untyped-decorator]
+@shared_task(name="rag.requeue_documents")
 def requeue_documents() -> None:
     """Send what has stood still to the workers again."""
     enqueue(documents_requeue())

@@ -70,9 +70,10 @@ def test_a_typed_document_is_queued(editor, corpus, django_capture_on_commit_cal
 
 def test_a_file_takes_the_place_of_a_typed_text(editor, corpus):
     file = SimpleUploadedFile("guide.md", b"# Guide\n", "text/markdown")
-    fields = form(corpus, text="", file=file, kind="markdown")
+    fields = form(corpus, text="", file=file)
     assert editor.post(f"{DOCUMENT}add/", fields).status_code == 302
-    assert bytes(Document.objects.get().content) == b"# Guide\n"
+    document = Document.objects.get()
+    assert (bytes(document.content), document.kind) == (b"# Guide\n", "markdown")
 
 
 @pytest.mark.parametrize(
