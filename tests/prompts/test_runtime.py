@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from django.db import connection
+from psycopg.conninfo import make_conninfo
 
 from devora_ops.common.errors import NotFound
 from prompts.runtime import (
@@ -150,15 +151,11 @@ def test_the_question_is_the_last_user_message(messages, text):
     assert question(messages) == text
 
 
-def _dsn():
-    settings = connection.settings_dict
-    return psycopg.conninfo.make_conninfo(
-        dbname=settings["NAME"],
-        user=settings["USER"],
-        password=settings["PASSWORD"],
-        host=settings["HOST"],
-        port=settings["PORT"],
-    )
+@pytest.fixture
+def dsn(transactional_db):
+    connection.ensure_connection()
+    info = connection.connection.info
+    return make_conninfo(**{**info.get_parameters(), "password": info.password})
 
 
 @pytest.fixture
@@ -173,8 +170,8 @@ def stored(transactional_db):
     label_move(prompt=prompt, label="production", number=1, actor="user:ada")
 
 
-async def test_the_picture_holds_what_is_stored(stored):
-    async with await psycopg.AsyncConnection.connect(_dsn(), autocommit=True) as db:
+async def test_the_picture_holds_what_is_stored(stored, dsn):
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db:
         snapshot = await load(db)
     version = resolve(snapshot, "greeting")
     assert (version.number, version.model, version.corpus) == (1, "smart", "docs")
@@ -183,8 +180,8 @@ async def test_the_picture_holds_what_is_stored(stored):
     assert resolve(snapshot, "greeting@2").model == "cheap"
 
 
-async def test_every_change_is_announced(stored):
-    async with await psycopg.AsyncConnection.connect(_dsn(), autocommit=True) as db:
+async def test_every_change_is_announced(stored, dsn):
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db:
         await db.execute("LISTEN devora_changed")
         await db.execute("UPDATE prompts_label SET moved_by = 'user:psql'")
         async for notify in db.notifies(timeout=5, stop_after=1):
