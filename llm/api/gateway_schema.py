@@ -178,6 +178,7 @@ def _chat() -> dict[str, Any]:
     body = {"application/json": {"schema": _ref("ChatCompletionRequest")}}
     return {
         "operationId": "chat_completions",
+        "summary": "Answer a chat",
         "description": "Answer a chat: OpenAI's wire format, JSON or server-sent "
         "events. Unknown fields pass upstream untouched.\n\nScope of the API key: "
         "`call`.",
@@ -192,6 +193,7 @@ def _models() -> dict[str, Any]:
     content = {"application/json": {"schema": _ref("ModelList")}}
     return {
         "operationId": "models_list",
+        "summary": "List what can be asked for",
         "description": "Every route and model that can be asked for.\n\nScope of the "
         "API key: `call`.",
         "tags": ["gateway"],

@@ -120,6 +120,12 @@ def test_an_unknown_address_is_json_under_api_and_a_page_elsewhere():
     assert "json" not in page.headers["Content-Type"]
 
 
+def test_a_missing_slash_loses_neither_method_nor_body():
+    answer = as_key("admin").post("/api/v1/budgets", {"name": "a"}, format="json")
+    assert answer.status_code == 308
+    assert answer.headers["Location"] == "/api/v1/budgets/"
+
+
 @pytest.mark.parametrize("charset", ["bz2", "utf-16", "rot13", "nonsense"])
 def test_a_codec_in_the_content_type_is_not_used(charset):
     async def sign_in():

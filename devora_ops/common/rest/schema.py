@@ -29,6 +29,11 @@ class Schema(AutoSchema):
         query = getattr(self.view, "query", None)
         return [query] if query and self.method == "GET" else []
 
+    def get_summary(self) -> str:
+        """Return the first sentence of the docstring."""
+        told: str = super().get_description() or ""
+        return told.partition("\n")[0].rstrip(".")
+
     def get_description(self) -> str:  # type: ignore[override]
         """Return the docstring and the scope that a key needs."""
         told = super().get_description() or ""
