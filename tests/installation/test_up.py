@@ -1,0 +1,173 @@
+"""`manage.py up`, the real thing: started, looked at, hurt, stopped, started again."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devora_ops.embedded.ports import free_port, port_is_free
+from devora_ops.installation.environment import ROOT
+
+_PATIENCE_S = 240  # a loaded machine; an idle one takes a tenth
+
+# What the suite sets for itself, or a developer's shell for another installation.
+_OTHERS = (
+    *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "DEVORA_FIELD_KEYS"),
+    "DJANGO_SETTINGS_MODULE",
+)
+
+
+def _environ(data: Path, port: int) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if name not in _OTHERS}
+    return mine | {"DEVORA_DATA": str(data), "PORT": str(port), "DEVORA_DEMO": "0"}
+
+
+class Up:
+    """`manage.py up` on one data folder, and all that the last run printed."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, free_port()
+        self._output = data.with_suffix(".txt")
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=ROOT,
+                env=_environ(self.data, self.port),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_until(
+            lambda: "is ready in" in self.printed or self.process.poll() is not None
+        )
+        assert self.process.poll() is None, self.printed
+
+    @property
+    def printed(self) -> str:
+        """All that this run has said so far."""
+        return self._output.read_text()
+
+    def wait_until(self, reached: Callable[[], object]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not reached():
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.05)
+
+    def printed_value(self, name: str) -> str:
+        found = re.search(rf"{name} +(\S+)", self.printed)
+        assert found, self.printed
+        return found[1]
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The children by what their command line says they are."""
+        marks = ("uvicorn", "worker", "beat", "simulator", "postgres", "redis")
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.Error):  # it died this moment
+                line = " ".join(child.cmdline())
+                found |= {mark: child for mark in marks if mark in line}
+        return found
+
+    def status(self, path: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def stop(self, sent: signal.Signals) -> list[psutil.Process]:
+        """Stop it; returns the children that are left."""
+        tree = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(sent)
+        self.process.wait(_PATIENCE_S)
+        if sent == signal.SIGKILL:  # they hear of it from the kernel, and take a moment
+            psutil.wait_procs(tree, timeout=_PATIENCE_S)
+        return [
+            child
+            for child in tree
+            if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        ]
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("a folder") / "with spaces")
+    try:
+        running.start()
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop(signal.SIGINT)
+
+
+def test_it_serves_the_page_it_names(up: Up) -> None:
+    assert up.printed_value("Address") == f"http://127.0.0.1:{up.port}/"
+    assert up.status("/admin/login/") == 200
+    assert up.status("/readyz") == 200
+
+
+def test_its_agent_key_is_accepted(up: Up) -> None:
+    key = up.printed_value("Agent key")
+    assert up.status("/v1/models", Authorization=f"Bearer {key}") == 200
+    assert key in (up.data / "secrets").read_text()
+
+
+def test_it_listens_on_the_loopback_interface_only(up: Up) -> None:
+    with socket.socket() as elsewhere:
+        elsewhere.bind(("127.0.0.2", up.port))
+
+
+def test_other_commands_use_its_servers(up: Up) -> None:
+    up.wait_until(lambda: "worker" in up.children())
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=ROOT,
+        env=_environ(up.data, up.port),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert "ok     migrations: all applied" in done.stdout
+    assert f"ok     web: ready on port {up.port}" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "redis", "postgres"])
+def test_a_killed_child_is_started_again(up: Up, name: str) -> None:
+    killed = up.children()[name]
+    killed.kill()
+    up.wait_until(lambda: up.children().get(name, killed).pid != killed.pid)
+    up.wait_until(lambda: up.status("/readyz") == 200)
+
+
+def test_it_stops_everything_and_finds_its_data_when_it_starts_again(up: Up) -> None:
+    key = up.printed_value("Agent key")
+    up.wait_until(lambda: {"worker", "beat"} <= up.children().keys())
+    assert up.stop(signal.SIGTERM) == []
+    assert up.process.returncode == 0
+    assert port_is_free(up.port)
+    up.start()
+    assert up.printed_value("Agent key") == key
+    assert "Preparing the database" not in up.printed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells only Linux's")
+def test_after_it_was_killed_the_next_run_starts_at_once(up: Up) -> None:
+    assert up.stop(signal.SIGKILL) == []
+    up.start()
+    assert up.status("/readyz") == 200
