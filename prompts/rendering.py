@@ -47,9 +47,9 @@ __all__ = [
 
 MAX_TEMPLATES: Final = 32
 MAX_MESSAGES: Final = 200
-# An instruction may copy or compare the longest value: up to 0.15 ns a byte (measured),
-# so a render that is refused for want of fuel has taken a quarter of a second.
-_FUEL_BYTES = 512 * 8 * 1024 * 1024
+# An instruction may copy or compare the longest value, and loops may be of little else:
+# the worst found took a quarter of a second of CPU before it was refused.
+_FUEL_BYTES = 256 * 8 * 1024 * 1024
 _MAX_FUEL = 300_000
 _MIN_FUEL = 32
 _CACHE_ENTRIES = 512

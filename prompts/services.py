@@ -58,6 +58,7 @@ def prompt_create(
     return prompt
 
 
+@transaction.atomic
 def version_create(
     *,
     prompt: Prompt,
@@ -80,16 +81,16 @@ def version_create(
     try:
         with transaction.atomic():
             version = _insert(prompt, number + 1, content, actor=actor, note=note)
-            record(
-                actor=actor,
-                request_id=request_id,
-                action="create",
-                object_type="prompt_version",
-                object_id=f"{prompt.slug}@{version.number}",
-                after={"note": version.note, "model": version.model},
-            )
     except IntegrityError as error:
         raise _version_conflict(number + 1) from error
+    record(
+        actor=actor,
+        request_id=request_id,
+        action="create",
+        object_type="prompt_version",
+        object_id=f"{prompt.slug}@{version.number}",
+        after={"note": version.note, "model": version.model},
+    )
     return version
 
 
