@@ -99,8 +99,24 @@ class LabelInline(TabularInline):  # type: ignore[misc]
         return False
 
 
+class _ActingAdmin(SafeModelAdmin):
+    """Permissions of the actions as methods.
+
+    Named as `app.codename` they would make every system check, `migrate`'s first one
+    included, ask the database for them.
+    """
+
+    def has_add_version_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether a person may make versions."""
+        return request.user.has_perm("prompts.add_promptversion")
+
+    def has_move_label_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether a person may point labels elsewhere."""
+        return request.user.has_perm("prompts.change_label")
+
+
 @admin.register(Prompt)
-class PromptAdmin(SafeModelAdmin):
+class PromptAdmin(_ActingAdmin):
     """Prompts; what one says is changed by making a new version."""
 
     list_display = ("slug", "name", "newest", "pointers")
@@ -152,7 +168,7 @@ class PromptAdmin(SafeModelAdmin):
     @action(  # type: ignore[untyped-decorator]
         description=_("New version"),
         url_path="new-version",
-        permissions=["prompts.add_promptversion"],
+        permissions=["add_version"],
     )
     def new_version(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the form of a new version, filled from the newest."""
@@ -188,7 +204,7 @@ class PromptAdmin(SafeModelAdmin):
 
 
 @admin.register(PromptVersion)
-class PromptVersionAdmin(SafeModelAdmin):
+class PromptVersionAdmin(_ActingAdmin):
     """Versions: made here, looked at ever after."""
 
     form = VersionForm
@@ -287,7 +303,7 @@ class PromptVersionAdmin(SafeModelAdmin):
     @action(  # type: ignore[untyped-decorator]
         description=_("New version from this"),
         url_path="new-version",
-        permissions=["prompts.add_promptversion"],
+        permissions=["add_version"],
     )
     def new_version(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Lead to the form of a new version, filled from this one."""
@@ -297,7 +313,7 @@ class PromptVersionAdmin(SafeModelAdmin):
     @action(  # type: ignore[untyped-decorator]
         description=_("Move a label here"),
         url_path="move-label",
-        permissions=["prompts.change_label"],
+        permissions=["move_label"],
     )
     def move_label(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for a label and point it at this version."""
