@@ -1,6 +1,7 @@
 """A prompt over the wire: made by REST, called through the gateway, recorded."""
 
 import uuid
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from tests.installation_under_test import Caller, Installation, wait_until
 
 
 @pytest.fixture
-def author(installation: Installation) -> httpx.Client:
+def author(installation: Installation) -> Iterator[httpx.Client]:
     key = installation.caller(scopes=("call", "read", "write")).headers
     with httpx.Client(base_url=f"{installation.url}/api/v1", headers=key) as client:
         yield client

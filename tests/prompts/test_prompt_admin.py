@@ -117,7 +117,8 @@ def test_saving_makes_the_next_version(editor, greeting):
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(editor, greeting, changes, field, words):
-    form = {**_version_form(editor, greeting), "variables": "", **changes}
+    written = {"prompt": greeting.pk, "based_on": 1, **TEXTS, "model": "smart"}
+    form = {**written, **changes}
     errors = _errors(editor.post(ADD_VERSION, form))
     assert words in str(errors[field] if field else errors), errors
     assert greeting.versions.count() == 1

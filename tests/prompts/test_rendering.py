@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from typing import Any
 
 import pytest
 
@@ -118,8 +119,11 @@ def test_messages_are_optional_only_where_no_message_needs_them():
 
 
 def test_messages_keep_everything_but_their_texts():
-    image = {"type": "image_url", "image_url": {"url": "https://e.test/{{ x }}"}}
-    messages = [
+    image: dict[str, Any] = {
+        "type": "image_url",
+        "image_url": {"url": "https://e.test/{{ x }}"},
+    }
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Be {{ tone }}.", "name": "{{ tone }}"},
         {"role": "user", "content": [{"type": "text", "text": "Hi {{ tone }}"}, image]},
         {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},

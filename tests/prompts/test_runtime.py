@@ -3,7 +3,6 @@
 import psycopg
 import pytest
 from django.db import connection
-from psycopg.conninfo import make_conninfo
 
 from devora_ops.common.errors import NotFound
 from prompts.runtime import (
@@ -152,36 +151,36 @@ def test_the_question_is_the_last_user_message(messages, text):
 
 
 @pytest.fixture
-def dsn(transactional_db):
-    connection.ensure_connection()
-    info = connection.connection.info
-    return make_conninfo(**{**info.get_parameters(), "password": info.password})
-
-
-@pytest.fixture
-def stored(transactional_db):
+def stored(committed_db):
+    """Store a prompt where other connections see it; return its slug."""
+    slug = f"greeting-{uuid.uuid4().hex[:8]}"
     prompt = prompt_create(
-        slug="greeting",
+        slug=slug,
         name="Greeting",
         definition={**GREETING, "corpus": "docs", "retrieval": {"top_k": 3}},
         actor="user:ada",
     )
     version_create(prompt=prompt, definition={"model": "cheap"}, actor="user:ada")
     label_move(prompt=prompt, label="production", number=1, actor="user:ada")
+    return slug
 
 
-async def test_the_picture_holds_what_is_stored(stored, dsn):
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db:
+async def test_the_picture_holds_what_is_stored(stored, committed_db):
+    async with await psycopg.AsyncConnection.connect(
+        committed_db, autocommit=True
+    ) as db:
         snapshot = await load(db)
-    version = resolve(snapshot, "greeting")
+    version = resolve(snapshot, stored)
     assert (version.number, version.model, version.corpus) == (1, "smart", "docs")
     assert (version.top_k, version.max_tokens) == (3, 300)
     assert version.messages == GREETING["messages"]
-    assert resolve(snapshot, "greeting@2").model == "cheap"
+    assert resolve(snapshot, f"{stored}@2").model == "cheap"
 
 
-async def test_every_change_is_announced(stored, dsn):
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as db:
+async def test_every_change_is_announced(stored, committed_db):
+    async with await psycopg.AsyncConnection.connect(
+        committed_db, autocommit=True
+    ) as db:
         await db.execute("LISTEN devora_changed")
         await db.execute("UPDATE prompts_label SET moved_by = 'user:psql'")
         async for notify in db.notifies(timeout=5, stop_after=1):

@@ -212,7 +212,7 @@ def test_values_are_json_and_nothing_else(value, code):
 
 
 def test_values_nested_too_deeply_are_refused():
-    value = []
+    value: list[object] = []
     for _ in range(100):
         value = [value]
     with pytest.raises(TemplateError) as refused:

@@ -217,9 +217,9 @@ def test_moving_a_label_is_audited(greeting):
     label_move(prompt=greeting, label="production", number=2, actor="user:bo")
     assert greeting.labels.numbers() == {"production": 2}
     moves = AuditEntry.objects.filter(action="move_label").order_by("at")
-    assert [(m.before["version"], m.after["version"]) for m in moves] == [
-        (None, 1),
-        (1, 2),
+    assert [(m.before, m.after) for m in moves] == [
+        ({"version": None}, {"version": 1}),
+        ({"version": 1}, {"version": 2}),
     ]
 
 
