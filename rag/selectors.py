@@ -58,6 +58,9 @@ def snapshot_of(corpus: Corpus) -> CorpusSnapshot:
     )
 
 
+_CONNINFO = ("dbname", "user", "password", "host", "port", "sslmode", "options")
+
+
 @lru_cache
 def _retriever() -> Retriever:
     return Retriever(OneEach())
@@ -65,12 +68,5 @@ def _retriever() -> Retriever:
 
 def _address() -> str:
     """Return where Django's own connection leads, also in a test."""
-    settings = connection.settings_dict
-    return make_conninfo(
-        dbname=settings["NAME"],
-        user=settings["USER"] or None,
-        password=settings["PASSWORD"] or None,
-        host=settings["HOST"] or None,
-        port=settings["PORT"] or None,
-        options=settings["OPTIONS"].get("options"),
-    )
+    known = connection.get_connection_params()
+    return make_conninfo(**{name: known[name] for name in _CONNINFO if known.get(name)})

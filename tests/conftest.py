@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from hypothesis import HealthCheck, settings
 
+from tests.database import url_of
 from tests.installation_under_test import Installation, orm_on
 
 # Times are judged by the benchmarks; here another process may have the processor.
@@ -56,3 +57,16 @@ def installation(
         unblock=django_db_blocker.unblock,
     ) as running:
         yield running
+
+
+@pytest.fixture
+def committed_db(
+    installation_database: str, django_db_blocker: Blocker
+) -> Iterator[str]:
+    """Let a test commit, for threads and connections of its own; yields the URL.
+
+    Nothing is emptied afterwards, as transactional tests would, roles and prices
+    included: use names of your own.
+    """
+    with django_db_blocker.unblock(), orm_on(installation_database):
+        yield url_of(installation_database)

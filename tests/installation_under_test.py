@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import psycopg
 from django.db import connection
 from psycopg.rows import dict_row
+
+from tests.database import url_of
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 60.0
@@ -57,8 +58,7 @@ class Installation:
         self.port, self.simulator_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.simulator_url = f"http://127.0.0.1:{self.simulator_port}"
-        parts = urlsplit(os.environ["DATABASE_URL"])
-        self.database_url = urlunsplit(parts._replace(path=f"/{database}"))
+        self.database_url = url_of(database)
         self._unblock = unblock
         self._processes = ExitStack()
         self._names = itertools.count()
@@ -162,7 +162,7 @@ class Installation:
             agent = agent_ensure(slug=name, team=team or f"team-{name}")
             token = apikey_create(agent=agent, scopes=scopes)
             made = Caller(agent.slug, agent.team.slug, token)
-        self._wait_for_key(made)
+        self._wait_for_key(token)
         return made
 
     def budget(self, *, limit_usd: str, **scope: str) -> int:
@@ -175,7 +175,8 @@ class Installation:
                 limit_usd=Decimal(limit_usd),
                 **scope,
             )
-            return budget.pk
+        self.caller()  # once a younger key is taken, the budget is in force
+        return budget.pk
 
     def model(self, name: str, **rates: str) -> str:
         """Make a model of the simulator with a price in USD per token; return its name."""
@@ -196,6 +197,7 @@ class Installation:
                         "source": "test",
                     },
                 )
+        self.caller()  # once a younger key is taken, the model is known
         return f"simulator/{name}"
 
     def _provide_models(self) -> None:
@@ -211,14 +213,16 @@ class Installation:
             )
             model_ensure(provider=provider, name="gpt-5.2", like="openai/gpt-5.2")
 
-    def _wait_for_key(self, caller: Caller) -> None:
-        # The gateway hears of a key by notification; a test must not race with that.
+    def _wait_for_key(self, key: str) -> None:
+        """Wait until the gateway takes a key, and knows all that was older than it.
+
+        It hears of changes by notification, in order; a test must not race with that.
+        """
+        headers = {"Authorization": f"Bearer {key}"}
         if self.web is not None:
             wait_until(
                 lambda: (
-                    httpx.get(
-                        f"{self.url}/v1/models", headers=caller.headers
-                    ).status_code
+                    httpx.get(f"{self.url}/v1/models", headers=headers).status_code
                     != 401
                 )
             )

@@ -56,9 +56,10 @@ class Gateway:
         self._keys = keys()
         self._catalogue = catalogue(FieldCipher(config.field_keys))
         prices, budget_scopes = price_book(), budgets()
+        # Keys last: once a key is taken, all that was older than it is in force.
         self._keeper = SnapshotKeeper(
             config.database_url,
-            [self._keys, self._catalogue, prices, budget_scopes, *config.snapshots],
+            [self._catalogue, prices, budget_scopes, *config.snapshots, self._keys],
         )
         self._pool = make_pool(config.database_url, size=2)
         self._client = UpstreamClient()

@@ -78,22 +78,3 @@ def test_a_key_that_is_none_is_400(api, key, code):
 
 def test_a_key_of_255_characters_is_taken(api):
     assert post(api, "k" * 255).status_code == 201
-
-
-@pytest.mark.django_db(transaction=True)
-def test_twins_that_arrive_together_make_one(api):
-    from concurrent.futures import ThreadPoolExecutor
-
-    from django.db import connection
-
-    def send(_):
-        try:
-            return post(api, "k1")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(send, range(5)))
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 1
-    assert Budget.objects.count() == 1

@@ -2,12 +2,10 @@
 
 import asyncio
 import datetime as dt
-import os
 import uuid
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -17,6 +15,7 @@ from costs.ledger import Ledger, Reservation
 from costs.pricing import Usage
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
+from tests.database import url_of
 
 ONE_CENT = Decimal("0.01")
 
@@ -106,8 +105,7 @@ class Held:
 
 @pytest.fixture
 async def books(installation_database: str) -> AsyncIterator[Books]:
-    parts = urlsplit(os.environ["DATABASE_URL"])
-    books = Books(urlunsplit(parts._replace(path=f"/{installation_database}")))
+    books = Books(url_of(installation_database))
     await books.ledger.start()
     yield books
     await books.ledger.stop()

@@ -1,8 +1,9 @@
 """The data plane's picture of prompts, and what a version makes of a body."""
 
+import uuid
+
 import psycopg
 import pytest
-from django.db import connection
 
 from devora_ops.common.errors import NotFound
 from prompts.runtime import (

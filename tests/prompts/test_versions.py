@@ -1,8 +1,5 @@
 """A version is a release: made once, never changed, never numbered twice."""
 
-import threading
-import time
-
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -99,42 +96,6 @@ def test_saving_on_top_of_a_version_one_has_not_seen_is_a_conflict(greeting):
     assert conflict.value.status == 409
     assert conflict.value.extra == {"newest": 2}
     assert greeting.versions.count() == 2
-
-
-def _wait_for_a_blocked_insert() -> None:
-    waiting = (
-        "SELECT count(*) FROM pg_locks "
-        "WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-    )
-    deadline = time.monotonic() + 10
-    with connection.cursor() as cursor:
-        while time.monotonic() < deadline:
-            if cursor.execute(waiting).fetchone() != (0,):
-                return
-    raise AssertionError("the second editor does not wait for the first")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_c089_two_editors_who_save_at_once_get_one_version_and_one_conflict():
-    prompt = _create()
-    refusals: list[Conflict] = []
-
-    def save_second() -> None:
-        try:
-            version_create(prompt=prompt, definition={}, actor="user:bo")
-        except Conflict as conflict:
-            refusals.append(conflict)
-        finally:
-            connection.close()
-
-    second = threading.Thread(target=save_second)
-    with transaction.atomic():
-        version_create(prompt=prompt, definition={}, actor="user:ada")
-        second.start()
-        _wait_for_a_blocked_insert()
-    second.join()
-    assert [conflict.status for conflict in refusals] == [409]
-    assert sorted(prompt.versions.values_list("number", flat=True)) == [1, 2]
 
 
 @pytest.mark.parametrize(
