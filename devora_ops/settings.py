@@ -125,10 +125,15 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
         "options": "-c statement_timeout=15s -c lock_timeout=5s "
         "-c idle_in_transaction_session_timeout=30s",
-        # One ASGI process leaked 125 persistent connections; a pool bounds them.
-        "pool": {"min_size": 1, "max_size": 8, "timeout": 10},
     }
 )
+if "DATABASE_URL" in env.ENVIRON:  # else no command is run that needs one
+    # One ASGI process leaked 125 persistent connections; a pool bounds them.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": 8,
+        "timeout": 10,
+    }
 
 CACHES: dict[str, Any] = {
     "default": {
