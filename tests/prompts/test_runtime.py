@@ -157,7 +157,7 @@ def stored(committed_db):
     slug = f"greeting-{uuid.uuid4().hex[:8]}"
     prompt = prompt_create(
         slug=slug,
-        name="Greeting",
+        name=slug,
         definition={**GREETING, "corpus": "docs", "retrieval": {"top_k": 3}},
         actor="user:ada",
     )
