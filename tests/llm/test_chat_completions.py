@@ -1,6 +1,7 @@
 """One call from agent to ledger, with the client that agents really use."""
 
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import openai
@@ -8,7 +9,7 @@ import pytest
 
 from tests.installation_under_test import Caller, Installation, wait_until
 
-HELLO = [{"role": "user", "content": "Why do tests matter?"}]
+HELLO: Any = [{"role": "user", "content": "Why do tests matter?"}]
 
 
 @pytest.fixture
