@@ -67,7 +67,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
-    assert DataFolder.open(tmp_path).secrets
+    assert DataFolder.open(tmp_path).secrets.values
     os.chown(tmp_path / "secrets", 12345, 12345)
     with pytest.raises(InstallationError, match="belongs to the user number 12345"):
         DataFolder.open(tmp_path)
@@ -86,13 +86,13 @@ def test_only_one_holds_it_and_tells_the_others(tmp_path: Path) -> None:
 
 
 def test_it_is_known_whether_the_last_holder_was_killed(tmp_path: Path) -> None:
-    folder = DataFolder.open(tmp_path)
-    with folder.locked():
-        assert not folder.was_killed
+    first, second = DataFolder.open(tmp_path), DataFolder.open(tmp_path)
+    with first.locked():
+        assert not first.was_killed
     (tmp_path / "running.json").write_text('{"pid": 1}')
-    with folder.locked():
-        assert folder.was_killed
-        assert folder.running == {}
+    with second.locked():
+        assert second.was_killed
+        assert second.running == {}
 
 
 def test_a_damaged_state_is_as_good_as_none(tmp_path: Path) -> None:

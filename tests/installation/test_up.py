@@ -73,7 +73,7 @@ class Up:
     def children(self) -> dict[str, psutil.Process]:
         """The children by what their command line says they are."""
         marks = ("uvicorn", "worker", "beat", "simulator", "postgres", "redis")
-        found = {}
+        found: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.Error):  # it died this moment
                 line = " ".join(child.cmdline())

@@ -95,9 +95,9 @@ def test_a_stream_that_asks_for_usage_gets_the_cost_with_it(
         max_tokens=30,
     )
 
-    last = list(stream)[-1]
-    assert last.usage.prompt_tokens > 0
-    assert Decimal(last.model_extra["devora"]["cost_usd"]) > 0
+    last = list(stream)[-1].model_dump()
+    assert last["usage"]["prompt_tokens"] > 0
+    assert Decimal(last["devora"]["cost_usd"]) > 0
 
 
 def test_a_bare_name_reaches_the_one_provider_that_has_it(client: openai.OpenAI):
