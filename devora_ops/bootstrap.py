@@ -29,8 +29,11 @@ _SIMULATED = (
     "openai/gpt-5.4-mini",
     "openai/gpt-5.4-nano",
     "openai/gpt-6-luna",
+    "openai/gpt-6.1-sol",
     "openai/text-embedding-3-small",
+    "anthropic/claude-opus-5-5",
     "anthropic/claude-sonnet-5",
+    "anthropic/claude-haiku-4-5",
     "anthropic/claude-haiku-5-5",
 )
 
@@ -50,7 +53,7 @@ _ROUTES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Upstream:
+class Upstream:
     """A provider that the environment may name: its variables and its default."""
 
     slug: str
@@ -67,10 +70,10 @@ class _Upstream:
         return os.environ.get(f"{self.slug.upper()}_BASE_URL") or self.default_url
 
 
-_UPSTREAMS = (
-    _Upstream("openai", "openai", "OpenAI", "https://api.openai.com/v1"),
-    _Upstream("anthropic", "anthropic", "Anthropic", "https://api.anthropic.com"),
-    _Upstream("openrouter", "openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
+UPSTREAMS = (
+    Upstream("openai", "openai", "OpenAI", "https://api.openai.com/v1"),
+    Upstream("anthropic", "anthropic", "Anthropic", "https://api.anthropic.com"),
+    Upstream("openrouter", "openrouter", "OpenRouter", "https://openrouter.ai/api/v1"),
 )
 
 
@@ -79,7 +82,7 @@ def bootstrap(secrets: Secrets) -> None:
     _ensure_owner(secrets)
     _ensure_agent_key(secrets)
     _ensure_simulator()
-    for upstream in _UPSTREAMS:
+    for upstream in UPSTREAMS:
         if upstream.secret:
             _ensure_provider(
                 slug=upstream.slug,

@@ -109,6 +109,8 @@ def provider_ensure(
     provider.base_url = base_url
     provider.internal_allowed = from_environment or _is_allowed_inside(base_url)
     if secret:
+        # Without a key it could not be used; its first one makes it ready.
+        provider.is_active |= not provider.sealed_secret
         cipher = FieldCipher(settings.DEVORA_FIELD_KEYS)
         provider.sealed_secret = cipher.seal(secret, owner=f"llm_provider:{slug}")
         provider.last_four = secret[-4:] if len(secret) >= 12 else ""
