@@ -1,0 +1,140 @@
+"""Calls in the ledger's tables, as its own writers leave them."""
+
+import datetime as dt
+import itertools
+import uuid
+from decimal import Decimal
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+from django.conf import settings
+from django.db import connection
+
+from costs.facts import AttemptFact, CallFact, Settlement, Who
+from costs.models import Call
+from costs.pricing import Usage
+from costs.rollups import Fold
+from devora_ops.common.ids import first_uuid7_at
+from devora_ops.common.postgres import connect
+
+_numbers = itertools.count(1)
+
+
+def settled(
+    at, *, agent="bot", team="care", model="openai/gpt-5.2", status="ok", **more
+):
+    """Return the settlement of one call.
+
+    more: ms, cost, tokens (in, out), tries, cache, saved, prompt, ttft.
+    """
+    number = next(_numbers)
+    call_id = uuid.UUID(int=first_uuid7_at(at).int + number * 100)
+    who = Who(team=team, agent=agent, prompt=more.get("prompt", ""))
+    answered = status in ("ok", "timeout")
+    tokens = more.get("tokens", (100, 20)) if answered else (0, 0)
+    usage = Usage(input=tokens[0], output=tokens[1])
+    cost = Decimal(more.get("cost", "0.01")) if answered else Decimal(0)
+    tries = more.get("tries", 0 if status in ("cached", "blocked") else 1)
+    ms = more.get("ms", 500.0)
+    call = CallFact(
+        id=call_id,
+        who=who,
+        requested=model,
+        model=model,
+        status=status,
+        http_status=200,
+        finished_at=at,
+        latency_ms=ms,
+        ttft_ms=more.get("ttft"),
+        cache=more.get("cache", "hit" if status == "cached" else "miss"),
+        usage=usage,
+        cost_usd=cost,
+        saved_usd=Decimal(more.get("saved", "0")),
+        attempts=tries,
+    )
+    attempts = tuple(
+        AttemptFact(
+            id=uuid.UUID(int=call_id.int + place + 1),
+            call_id=call_id,
+            number=place + 1,
+            who=who,
+            provider=model.partition("/")[0],
+            model=model,
+            state="settled",
+            settled_at=at,
+            latency_ms=ms,
+            usage=usage if place == tries - 1 else Usage(),
+            cost_usd=cost if place == tries - 1 else Decimal(0),
+        )
+        for place in range(tries)
+    )
+    return Settlement(attempts=attempts, call=call)
+
+
+def record(*settlements):
+    """Write rollups and calls as settlements do; the caller's test is transactional."""
+    fold = Fold()
+    for settlement in settlements:
+        fold.add(settlement)
+        Call.objects.create(**_row(settlement.call))
+    with connection.cursor() as cursor:
+        for statement, rows in fold.upserts():
+            cursor.execute(statement, [rows])
+
+
+def _row(call):
+    return {
+        "id": call.id,
+        "finished_at": call.finished_at,
+        "team": call.who.team,
+        "agent": call.who.agent,
+        "model": call.model,
+        "prompt": call.who.prompt,
+        "status": call.status,
+        "http_status": call.http_status,
+        "cache": call.cache,
+        "input_tokens": call.usage.whole_input,
+        "output_tokens": call.usage.whole_output,
+        "cost_usd": call.cost_usd,
+        "latency_ms": call.latency_ms,
+        "attempts": call.attempts,
+    }
+
+
+def news(settlement):
+    """Return what the ledger tells of a settled call."""
+    call = settlement.call
+    return {
+        "id": str(call.id),
+        "at": call.finished_at.isoformat(),
+        "team": call.who.team,
+        "agent": call.who.agent,
+        "model": call.model,
+        "status": call.status,
+        "tokens_in": call.usage.whole_input,
+        "tokens_out": call.usage.whole_output,
+        "latency_ms": round(call.latency_ms),
+        "cost_usd": str(call.cost_usd),
+        "cache": call.cache,
+        "prompt": call.who.prompt,
+        "key": "",
+    }
+
+
+async def tell(payload):
+    """Send a NOTIFY as the ledger's settle transaction does."""
+    there = await connect(settings_url(), application="tests")
+    text = payload if isinstance(payload, str) else orjson.dumps(payload).decode()
+    await there.execute("SELECT pg_notify('devora_calls', %s)", [text])
+    await there.close()
+
+
+def settings_url():
+    """Return the address of the test's own database."""
+    parts = urlsplit(settings.DATABASE_URL)
+    return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+def utc(*parts):
+    """Return a moment in UTC."""
+    return dt.datetime(*parts, tzinfo=dt.UTC)
