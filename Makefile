@@ -9,6 +9,9 @@ SETTINGS := SECRET_KEY=only-for-checks-$$(printf '%048d' 1234567890) \
 PRODUCTION := $(SETTINGS) DEVORA_URL=https://ops.example.com \
 	DATABASE_URL='postgres://check@127.0.0.1/check' REDIS_URL=redis://127.0.0.1/0
 
+# Dependencies are installed uncompiled; the first to import them keeps the result.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := run
 .PHONY: run test check bench install install-dev
 

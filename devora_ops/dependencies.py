@@ -128,7 +128,7 @@ def _pip_install(lock: Path) -> None:
 def _pip(*options: str) -> int:
     """Run pip install; hashes are checked, nothing beyond the lock is taken.
 
-    Not compiled: Python compiles what is really imported, which is a third of it.
+    Not compiled: Python compiles what is really imported, which is an eighth of it.
     """
     command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--no-deps", "--require-hashes"]

@@ -61,6 +61,7 @@ class Installation:
         self._started = started
         self._servers = Servers(folder, environment)
         self._supervisor = Supervisor(say=say, logs=folder.logs)
+        self._static: Process | None = None
 
     def run(self) -> None:
         """Start everything, keep it alive, and stop it when a signal comes."""
@@ -96,8 +97,9 @@ class Installation:
     def _start_servers(self) -> None:
         self._folder.secrets.export(os.environ)
         self._servers.begin()
-        self._servers.finish()
         self._servers.export(os.environ)
+        self._static = self._begin_static_files()  # needs no server that answers
+        self._servers.finish()
         for child in children.servers(self._folder, self._servers):
             self._supervisor.add(child)
         self._folder.announce(
@@ -115,7 +117,6 @@ class Installation:
         but for what may have changed in the environment, and nobody need wait for it.
         """
         moved = self._start_simulator()
-        static = self._begin_static_files()
         prepared = True
         if self._folder.state.get("migrated") != self._migrations():
             say("Preparing the database.")
@@ -125,8 +126,8 @@ class Installation:
             self._finish("bootstrap", self._manage("bootstrap", "--skip-migrate"))
         else:
             prepared = False
-        if static is not None:
-            self._finish("collectstatic", static)
+        if self._static is not None:
+            self._finish("collectstatic", self._static)
             self._folder.remember(static=fingerprints.of_static_files())
         return prepared
 
