@@ -141,7 +141,8 @@ class Doctor:
                 yield Finding("ok", f"provider {slug}", "its key opens")
 
     def _processes(self) -> Findings:
-        port = self.environment.port
+        # What runs may have been started with another PORT than this command.
+        port = self.folder.running.get("port", self.environment.port)
         if not self.running:
             if port_is_free(port):
                 yield Finding("note", "web", f"not running; port {port} is free")
