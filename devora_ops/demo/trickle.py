@@ -1,7 +1,8 @@
 """`demo trickle`: the demo's agents call the gateway like anybody, now and then."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from random import Random
 from typing import Final
 
@@ -40,18 +41,28 @@ def run(url: str, *, secrets: Secrets, say: Say) -> None:
     while True:
         tokens = _tokens(secrets)
         if tokens:
-            Trickle(url, tokens, say=say).run()
+            with clients_of(tokens, url=url) as clients:
+                Trickle(clients, say=say).run()
         time.sleep(_NO_DEMO_S)
 
 
-class Trickle:
-    """The demo's agents, calling one after the other over one connection each."""
-
-    def __init__(self, url: str, tokens: Mapping[str, str], *, say: Say) -> None:
-        self._clients = {
-            agent: Client(url, token, timeout=_CALL_TIMEOUT_S, retry=Retry(limit=0))
+@contextmanager
+def clients_of(tokens: Mapping[str, str], *, url: str) -> Iterator[dict[str, Client]]:
+    """Open a client for each agent."""
+    with ExitStack() as opened:
+        yield {
+            agent: opened.enter_context(
+                Client(url, token, timeout=_CALL_TIMEOUT_S, retry=Retry(limit=0))
+            )
             for agent, token in tokens.items()
         }
+
+
+class Trickle:
+    """The demo's agents, calling one after the other."""
+
+    def __init__(self, clients: Mapping[str, Client], *, say: Say) -> None:
+        self._clients = clients
         self._prompts = demo_prompts()
         self._say = say
         self._dice = Random()
@@ -63,7 +74,7 @@ class Trickle:
         while True:
             began = time.monotonic()
             try:
-                self._call(next_caller(timezone.now(), self._dice))
+                self.call(next_caller(timezone.now(), self._dice))
             except AuthenticationError:
                 return
             except (ConnectionFailed, Unavailable) as error:
@@ -74,7 +85,8 @@ class Trickle:
                 self._find_the_gateway()
             self._rest(until=began + self._pause_s())
 
-    def _call(self, role: Role) -> None:
+    def call(self, role: Role) -> None:
+        """Let an agent ask something, as it usually does."""
         client, dice = self._clients[role.agent], self._dice
         question = dice.choice(role.questions).format(dice.choice(role.subjects))
         options: ChatOptions = {"user": self._person(role)}

@@ -1,5 +1,6 @@
 """`manage.py demo load | remove | trickle`: data to look around with."""
 
+import logging
 import signal
 import sys
 import time
@@ -64,6 +65,7 @@ class Command(BaseCommand):
 
     def _trickle(self) -> None:
         signal.signal(signal.SIGTERM, _stop)
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a call
         try:
             run(
                 settings.DEVORA_URL,
