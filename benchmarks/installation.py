@@ -53,10 +53,11 @@ def install(stage: Stage, simulator: Server) -> Installation:
         "BENCHMARK_UPSTREAM": str(simulator.port),
     }
     stage.run("migrate", "manage.py", "migrate", "--skip-checks", environ=environ)
-    key = stage.run(
+    said = stage.run(
         *("provision", "manage.py", "shell", "--verbosity", "0", "--command", _PROVIDE),
         environ=environ,
-    ).strip()
+    )
+    key = said.split()[-1]  # behind what libraries have to say
     return Installation(postgres, environ, key)
 
 
