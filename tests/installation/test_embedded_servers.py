@@ -27,6 +27,7 @@ folder = Path(sys.argv[1])
 with EmbeddedPostgres(folder / "postgres", durable=False) as postgres:
     with EmbeddedRedis(folder) as redis:
         print(postgres.process.pid, redis.process.pid, flush=True)
+        print(postgres.run_dir, redis.run_dir, flush=True)
         time.sleep(600)
 """
 
@@ -153,8 +154,11 @@ def test_no_server_outlives_a_killed_parent(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     servers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    left = parent.stdout.readline().decode().split()
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
     assert len(servers) == 2
-    gone, alive = psutil.wait_procs(servers, timeout=20)
+    _, alive = psutil.wait_procs(servers, timeout=20)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    for folder in left:  # the next run on a data folder does this
+        shutil.rmtree(folder)
