@@ -25,6 +25,8 @@ _RATIO = math.log(1.05)
 _SHIFT = 40
 _MASK = (1 << _SHIFT) - 1
 
+_ALWAYS = dt.datetime.min.replace(tzinfo=dt.UTC)
+
 Key = tuple[Any, ...]
 
 
@@ -191,9 +193,13 @@ _UPSERTS = {table: _upsert(table) for table in FAMILIES}
 
 
 class Fold:
-    """Collects the rollup rows of a batch of settlements."""
+    """Collects the rollup rows of a batch of settlements.
 
-    def __init__(self) -> None:
+    minutes_from: minutes before it are not summed, for nobody would read them.
+    """
+
+    def __init__(self, *, minutes_from: dt.datetime = _ALWAYS) -> None:
+        self._minutes_from = minutes_from
         self.work: defaultdict[Key, Measures] = defaultdict(Measures)
         self.minute: defaultdict[Key, Measures] = defaultdict(Measures)
         self.who: defaultdict[Key, Measures] = defaultdict(Measures)
@@ -228,10 +234,9 @@ class Fold:
             status,
         )
         by_whom = (who.team, who.agent, who.end_user, who.key, model, status)
+        rows = (self.work[bucket, *work], self.who[bucket, *by_whom])
         return (
-            self.work[bucket, *work],
-            self.minute[minute, *work],
-            self.who[bucket, *by_whom],
+            rows if minute < self._minutes_from else (*rows, self.minute[minute, *work])
         )
 
     async def write(self, connection: Connection) -> None:

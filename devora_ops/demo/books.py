@@ -25,8 +25,7 @@ class HistoryWriter:
     """
 
     def __init__(self, *, now: dt.datetime) -> None:
-        self._minutes_from = now - _MINUTES_KEPT
-        self._fold = Fold()
+        self._fold = Fold(minutes_from=now - _MINUTES_KEPT)
 
     def add(self, settlements: Sequence[Settlement]) -> None:
         """Write facts, and remember what they add up to."""
@@ -35,20 +34,12 @@ class HistoryWriter:
         copy(COPY_CALLS, (call_row(each.call) for each in settlements if each.call))
         for settlement in settlements:
             self._fold.add(settlement)
-        self._forget_old_minutes()
 
     def finish(self) -> None:
-        """Write the sums."""
-        self._forget_old_minutes()
+        """Write the sums; to be called once."""
         with connection.cursor() as cursor:
             for statement, rows in self._fold.upserts():
                 cursor.execute(statement.decode(), [rows])
-        self._fold = Fold()
-
-    def _forget_old_minutes(self) -> None:
-        minutes = self._fold.minute
-        for key in [key for key in minutes if key[0] < self._minutes_from]:
-            del minutes[key]
 
 
 def copy(statement: str, rows: Iterator[tuple[Any, ...]]) -> None:

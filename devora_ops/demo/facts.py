@@ -74,7 +74,7 @@ def read_price_book() -> PriceBook:
     return PriceBook(dict(starts), dict(prices))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take four times as long to make
 class _Try:
     """One upstream try before it is priced."""
 

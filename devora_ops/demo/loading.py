@@ -80,6 +80,7 @@ def load(
 
 def _one_at_a_time() -> None:
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '60s'")
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('devora demo'))")
 
 

@@ -48,13 +48,13 @@ def new_secrets(folder: Path) -> Secrets:
     return Secrets.open(folder / "secrets")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demo(
     installation_database: str,
     django_db_blocker: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Demo]:
-    """Load thirty days of few calls; they are gone when the tests are over."""
+    """Load thirty days of few calls; they are gone when a module is done with them."""
     secrets = new_secrets(tmp_path_factory.mktemp("demo"))
     with django_db_blocker.unblock(), orm_on(installation_database):
         calls = load(secrets, now=NOW, calls_per_day=CALLS_PER_DAY)

@@ -43,7 +43,9 @@ def call(**changes) -> SimulatedCall:
     return SimulatedCall(**{**usual, **changes})
 
 
-def settle(simulated: SimulatedCall, *, charged: list | None = None) -> Settlement:
+def settle(
+    simulated: SimulatedCall, *, charged: list[Decimal] | None = None
+) -> Settlement:
     def charge(who, model, left, cost):
         if charged is not None:
             charged.append(cost)

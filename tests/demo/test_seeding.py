@@ -1,6 +1,7 @@
 """`seed_calls`: as many calls as asked for, which add up like all others."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +14,7 @@ from tests.demo.sums import FROM_FACTS, FROM_ROLLUPS, ROLLUPS
 pytestmark = pytest.mark.django_db
 
 
-def asked(query: str, *values: object) -> list[tuple]:
+def asked(query: str, *values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchall()

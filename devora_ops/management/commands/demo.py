@@ -22,6 +22,7 @@ class Command(BaseCommand):
     """All of it belongs to one team that is marked as demo; remove leaves no trace."""
 
     help = "Load a month of demo data, remove it, or let its agents call now and then."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -41,6 +42,8 @@ class Command(BaseCommand):
                 self._trickle()
 
     def _load(self, days: int, calls_per_day: int) -> None:
+        if days < 1 or calls_per_day < 1:
+            raise CommandError("--days and --calls-per-day are 1 or more.")
         began = time.monotonic()
         secrets = DataFolder.open(settings.DEVORA_DATA).secrets
         try:

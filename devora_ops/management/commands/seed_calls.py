@@ -14,6 +14,7 @@ class Command(BaseCommand):
     """Adds to what is there; every run adds other calls."""
 
     help = f"Write N calls of team {TEAM} straight into the ledger, sums included."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("count", type=int, metavar="N")
