@@ -23,8 +23,6 @@ from devora_ops.dashboard.links import calls_url
 from devora_ops.dashboard.sessions import PERMISSION
 from devora_ops.dashboard.windows import Window
 
-_CACHE_S = 15
-
 Context = dict[str, Any]
 
 log = logging.getLogger("[Dashboard]")
@@ -32,13 +30,13 @@ log = logging.getLogger("[Dashboard]")
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A part of the page. cached: kept for 15 seconds, for everyone with these filters."""
+    """A part of the page. kept_s: how long it serves everyone with the same filters."""
 
     name: str
     title: str | Promise
     template: str
     build: Callable[[View, Window], Context]
-    cached: bool = True
+    kept_s: int = 15
     permission: str = PERMISSION
 
 
@@ -64,13 +62,13 @@ def render(panel: Panel, request: HttpRequest, view: View, window: Window) -> Re
 
 
 def _kept(panel: Panel, context: Context, view: View, window: Window) -> SafeString:
-    if not panel.cached:
+    if not panel.kept_s:
         return _drawn(panel, context, view, window)
     key = _key(panel, view, window)
     html: str | None = cache.get(key)
     if html is None:
         html = str(_drawn(panel, context, view, window))
-        cache.set(key, html, _CACHE_S)
+        cache.set(key, html, panel.kept_s)
     return SafeString(html)
 
 
@@ -148,7 +146,8 @@ def _feed(view: View, window: Window) -> Context:
 PANELS: Final[dict[str, Panel]] = {
     panel.name: panel
     for panel in (
-        Panel("tiles", _("Key figures"), "dashboard/_tiles.html", _tiles),
+        # Pages add live calls to what they read here, so it must not lag behind them.
+        Panel("tiles", _("Key figures"), "dashboard/_tiles.html", _tiles, kept_s=2),
         Panel("cost", _("Cost over time"), "dashboard/_cost.html", _cost),
         Panel("latency", _("Latency"), "dashboard/_latency.html", _latency),
         Panel(
@@ -158,6 +157,6 @@ PANELS: Final[dict[str, Panel]] = {
             _standing,
             permission="costs.view_budget",
         ),
-        Panel("feed", _("Live calls"), "dashboard/_feed.html", _feed, cached=False),
+        Panel("feed", _("Live calls"), "dashboard/_feed.html", _feed, kept_s=0),
     )
 }

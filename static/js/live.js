@@ -21,7 +21,7 @@ const LOOKS = {
 
 let socket = null;
 let failures = 0;
-let lastSeq = null;
+let everOpen = false;
 let paused = false;
 let held = false;
 let waiting = [];
@@ -59,8 +59,10 @@ function connect() {
   socket.onopen = () => {
     failures = 0;
     clearInterval(pollTimer);
-    subscribe(lastSeq);
+    subscribe();
     show("live");
+    if (everOpen) heal(); // what was settled meanwhile was told to nobody here
+    everOpen = true;
   };
   socket.onmessage = (event) => {
     listenForSilence();
@@ -69,12 +71,10 @@ function connect() {
   socket.onclose = (event) => lost(event.code);
 }
 
-function subscribe(since = null) {
+function subscribe() {
   const form = new FormData(document.getElementById("filters"));
   const filters = Object.fromEntries(["team", "agent", "model"].map((name) => [name, form.getAll(name)]));
-  const frame = { type: "subscribe", topics: ["calls", "kpi"], filters };
-  if (since !== null) frame.since = since; // then the server says to read again
-  socket.send(JSON.stringify(frame));
+  socket.send(JSON.stringify({ type: "subscribe", topics: ["calls", "kpi"], filters }));
 }
 
 function lost(code) {
@@ -95,7 +95,6 @@ function listenForSilence() {
 
 // --- What it says -----------------------------------------------------------------------------
 function take(frame) {
-  if (frame.seq !== undefined) lastSeq = frame.seq;
   if (frame.type === "resync") heal();
   if (frame.type === "calls") calls(frame);
   if (frame.type === "kpi" && !paused) sums(frame);

@@ -145,7 +145,7 @@ def test_a_value_that_means_nothing_is_noticed_and_the_rest_stands(viewer):
     page = text(viewer.get("/?range=1y&agent=bot&extra=kept"))
     assert "range=1y means nothing here" in page
     assert 'name="extra" value="kept"' in page
-    assert "Remove the filter Agent is bot" in page
+    assert "Remove the filter </span>Agent: <b>bot</b>" in page
 
 
 @pytest.mark.parametrize("query", ["?agent=%00", "?range=%00&by=%ff", "?team=!"])
