@@ -68,6 +68,7 @@ class Installation:
         self._supervisor.take_signals()
         try:
             with self._supervisor.interruptible():
+                self._folder.refuse_full_disk()
                 self._take_port()
                 self._start_servers()
             is_prepared = self._prepare_database()

@@ -18,7 +18,8 @@ _OURS = frozenset(
     {"postgres", "postgres.new", "logs", "static", "lock", "running.json"}
     | {"state.json", "simulator.jsonl", "lost+found"}
 )
-_LEAST_ROOM = 128 << 20
+_ROOM_TO_BEGIN = 256 << 20
+_ROOM_TO_GO_ON = 64 << 20
 
 
 class DataFolder:
@@ -37,7 +38,6 @@ class DataFolder:
             folder._refuse_foreign()
             path.chmod(0o700)
             folder.logs.mkdir(mode=0o700, exist_ok=True)
-            folder._refuse_full()
         except OSError as error:
             raise InstallationError(unusable(path, error)) from error
         return folder
@@ -86,6 +86,16 @@ class DataFolder:
         leaves: the temporary folders to remove if it is killed.
         """
         write_json(self.path / "running.json", {"pid": os.getpid(), **facts})
+
+    def refuse_full_disk(self) -> None:
+        """Raise InstallationError where a database could not be made, or not go on."""
+        least = _ROOM_TO_GO_ON if self.cluster.exists() else _ROOM_TO_BEGIN
+        free = shutil.disk_usage(self.path).free
+        if free < least:
+            raise InstallationError(
+                f"only {free >> 20} MB are free on the disk that holds {self.path}: "
+                f"make room for at least {least >> 20} MB."
+            )
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
@@ -145,14 +155,6 @@ class DataFolder:
             raise InstallationError(
                 f"{self.path} is not a data folder of Devora Ops (it holds "
                 f"{', '.join(others[:3])}): set DEVORA_DATA to an empty or new folder."
-            )
-
-    def _refuse_full(self) -> None:
-        free = shutil.disk_usage(self.path).free
-        if free < _LEAST_ROOM:
-            raise InstallationError(
-                f"Only {free >> 20} MB are free on the disk that holds {self.path}: "
-                f"make room for at least {_LEAST_ROOM >> 20} MB."
             )
 
 
