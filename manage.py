@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Every command of an installation; `manage.py help` lists them, `up` runs it all."""
 
+from __future__ import annotations  # read by Pythons that are too old, to be told so
+
 import os
 import sys
 
