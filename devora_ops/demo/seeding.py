@@ -67,7 +67,12 @@ def seed(count: int, *, days: int, now: dt.datetime, progress: Progress) -> None
                 progress(a_layer * (layer + 1))
     seeder.write(rest, days=days)
     progress(count)
-    with connection.cursor() as cursor:
+    _let_the_planner_know()
+
+
+def _let_the_planner_know() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        allow_long_statements()
         cursor.execute(f"ANALYZE {', '.join(_TABLES)}")
 
 
