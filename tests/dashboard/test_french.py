@@ -56,14 +56,18 @@ def test_french_sets_its_punctuation_apart():
 
 def entries(messages):
     return sorted(
-        (message.context or "", _forms(message.id), _forms(message.string))
+        (_text(message.context or ""), _forms(message.id), _forms(message.string))
         for message in messages
         if message.id
     )
 
 
 def _forms(text):
-    return (text,) if isinstance(text, str) else tuple(text)
+    return tuple(map(_text, text)) if isinstance(text, list | tuple) else (_text(text),)
+
+
+def _text(text):
+    return text.decode() if isinstance(text, bytes) else text
 
 
 def test_the_compiled_catalogue_is_that_of_the_source():
