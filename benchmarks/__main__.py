@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import gateway, proxies
+from benchmarks import gateway, overview, proxies
 from benchmarks.stage import BenchmarkError
 from devora_ops.embedded import InstallationError
 
 _BENCHMARKS: Mapping[str, Callable[[], int]] = {
     "gateway": gateway.main,
     "proxies": proxies.main,
+    "overview": overview.main,
 }
 
 

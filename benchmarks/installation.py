@@ -53,12 +53,17 @@ def install(stage: Stage, simulator: Server) -> Installation:
         "BENCHMARK_UPSTREAM": str(simulator.port),
     }
     stage.run("migrate", "manage.py", "migrate", "--skip-checks", environ=environ)
+    key = shell(stage, "provision", _PROVIDE, environ)
+    return Installation(postgres, environ, key)
+
+
+def shell(stage: Stage, name: str, statement: str, environ: Mapping[str, str]) -> str:
+    """Run a statement where Django is set up; return the last word that it prints."""
     said = stage.run(
-        *("provision", "manage.py", "shell", "--verbosity", "0", "--command", _PROVIDE),
+        *(name, "manage.py", "shell", "--verbosity", "0", "--command", statement),
         environ=environ,
     )
-    key = said.split()[-1]  # behind what libraries have to say
-    return Installation(postgres, environ, key)
+    return said.split()[-1]  # behind what libraries have to say
 
 
 def simulate(stage: Stage) -> Server:

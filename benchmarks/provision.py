@@ -1,10 +1,14 @@
-"""What the benchmark's agent needs; runs in `manage.py shell`, for it needs Django."""
+"""What the benchmarks need of Django; runs in `manage.py shell`."""
 
 import os
 from decimal import Decimal
 
+from django.conf import settings
+from django.test import Client
+
 from benchmarks.installation import PROVIDER
 from costs.services import create_budget
+from devora_ops.common.models import User
 from llm import services
 
 MODELS = ("sim-instant", "sim-chunks-9")
@@ -33,3 +37,11 @@ def provide() -> str:
         agent=agent.slug,
     )
     return services.apikey_create(agent=agent)
+
+
+def sign_in() -> str:
+    """Make an Owner and return the cookie of a session of theirs."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("reader"))
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={client.cookies[name].value}"
