@@ -33,6 +33,8 @@ def main(argv: list[str]) -> int:
         with prepared(argv):
             from django.core.management import execute_from_command_line
 
+            import devora_ops.celery  # noqa: F401  what commands enqueue goes to Redis
+
             execute_from_command_line(argv)
     except InstallationError as error:
         return _refuse(str(error))

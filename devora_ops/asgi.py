@@ -60,8 +60,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
     starts: list[Callable[[], Awaitable[Any]]] = [
+        _gateway.start,  # first: it raises when Postgres is away
         _expansion.start,
-        _gateway.start,
         _live.start,
     ]
     try:

@@ -81,10 +81,12 @@ class Gateway:
 
     async def start(self) -> None:
         """Connect to everything; raises when Postgres cannot be reached."""
-        await self._pool.open()
         await self._keeper.start()
         await self._ledger.start()
         await self._client.start()
+        # Last: an open pool does not let go of its loop when what follows it fails,
+        # and a process that does not end is not started again.
+        await self._pool.open()
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""

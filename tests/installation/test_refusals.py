@@ -91,3 +91,24 @@ def test_help_makes_nothing_and_starts_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "bootstrap" in done.stdout
     assert not (tmp_path / "data").exists()
+
+
+def test_a_web_process_that_cannot_reach_postgres_ends(tmp_path: Path) -> None:
+    """Else nobody would start it again."""
+    server = (sys.executable, "-m", "uvicorn", "devora_ops.asgi:application")
+    done = subprocess.run(
+        [*server, "--port", "0", "--lifespan", "on"],
+        env=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "devora_ops.settings",
+            "DEVORA_DATA": str(tmp_path),
+            "DATABASE_URL": f"postgres://u:p@/x?host={tmp_path}",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Application startup failed" in done.stderr
