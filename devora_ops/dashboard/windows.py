@@ -17,6 +17,7 @@ class Range:
     """A choice of the filter bar: so many buckets of one size, up to now."""
 
     name: RangeName
+    short: str | Promise
     label: str | Promise
     previous: str | Promise
     resolution: Resolution
@@ -29,6 +30,7 @@ RANGES: Final[dict[str, Range]] = {
     for r in (
         Range(
             "1h",
+            _("1h"),
             _("Last hour"),
             _("the previous hour"),
             "minute",
@@ -37,6 +39,7 @@ RANGES: Final[dict[str, Range]] = {
         ),
         Range(
             "24h",
+            _("24h"),
             _("Last 24 hours"),
             _("the previous 24 hours"),
             "quarter",
@@ -45,6 +48,7 @@ RANGES: Final[dict[str, Range]] = {
         ),
         Range(
             "7d",
+            _("7d"),
             _("Last 7 days"),
             _("the previous 7 days"),
             "three_hours",
@@ -53,6 +57,7 @@ RANGES: Final[dict[str, Range]] = {
         ),
         Range(
             "30d",
+            _("30d"),
             _("Last 30 days"),
             _("the previous 30 days"),
             "day",
@@ -61,6 +66,7 @@ RANGES: Final[dict[str, Range]] = {
         ),
         Range(
             "90d",
+            _("90d"),
             _("Last 90 days"),
             _("the previous 90 days"),
             "day",

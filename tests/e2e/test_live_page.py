@@ -89,7 +89,7 @@ def test_a_lost_socket_comes_back_and_the_gap_is_filled(visit, installation, cal
 
 
 def test_the_first_call_turns_the_checklist_into_charts(visit, installation, caller):
-    """The checklist needs an empty ledger, so its page is played from a file."""
+    """Other tests have called already, so the page is told that it is the first time."""
     window = visit()
     page = window.page
     window.open("/")
