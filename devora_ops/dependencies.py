@@ -79,16 +79,16 @@ def _alone() -> Iterator[None]:
 
 def _install(locks: list[Path]) -> None:
     """Bring .venv to the locks; what an earlier try broke is made anew."""
-    missing = [lock for lock in locks if not is_current(lock)]
-    if PYTHON.exists() and not _UNFINISHED.exists() and not missing:
+    if not _UNFINISHED.exists() and PYTHON.exists() and all(map(is_current, locks)):
         return
     sys.stderr.write("Installing dependencies into .venv; this takes a minute.\n")
     if _UNFINISHED.exists() or not _works():
         _make()
     _UNFINISHED.touch()
-    for lock in missing:
-        _pip_install(lock)
-        _stamp(lock).write_text(_digest(lock))
+    for lock in locks:
+        if not is_current(lock):
+            _pip_install(lock)
+            _stamp(lock).write_text(_digest(lock))
     _UNFINISHED.unlink()
 
 

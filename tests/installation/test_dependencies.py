@@ -1,0 +1,82 @@
+"""What `make` does first, with a package made here instead of an index."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from devora_ops.installation.environment import ROOT
+
+_METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
+_WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+class Project:
+    """A folder with the installing script, a lock, and the one wheel there is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.script = folder / "devora_ops" / "dependencies.py"
+        self.script.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "devora_ops" / "dependencies.py", self.script)
+        self.lock = folder / "requirements.lock"
+        self.unfinished = folder / ".venv" / ".unfinished"
+        self.lock_wheel("tiny")
+
+    def lock_wheel(self, name: str) -> None:
+        """Pin a package by the hash of the wheel; only `tiny` can be had."""
+        wheel = self.folder / "tiny-1.0-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("tiny.py", "")
+            archive.writestr("tiny-1.0.dist-info/METADATA", _METADATA)
+            archive.writestr("tiny-1.0.dist-info/WHEEL", _WHEEL)
+            archive.writestr("tiny-1.0.dist-info/RECORD", "")
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        self.lock.write_text(f"{name}==1.0 --hash=sha256:{digest}\n")
+        (self.folder / "requirements-pip.lock").write_text("")
+
+    def install(self) -> subprocess.CompletedProcess[str]:
+        index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.folder.as_uri()}
+        return subprocess.run(
+            [sys.executable, "-I", str(self.script), self.lock.name],
+            env=os.environ | index,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def has_tiny(self) -> bool:
+        python = self.folder / ".venv" / "bin" / "python"
+        return subprocess.call([python, "-c", "import tiny"]) == 0
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "a project")
+
+
+def test_it_installs_once_and_redoes_what_was_broken_off(project: Project) -> None:
+    first = project.install()
+    assert first.returncode == 0, first.stderr
+    assert project.has_tiny()
+    again = project.install()
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    project.unfinished.touch()
+    shutil.rmtree(project.folder / ".venv" / "lib")
+    assert project.install().returncode == 0
+    assert project.has_tiny()
+    assert not project.unfinished.exists()
+
+
+def test_a_package_that_cannot_be_had_is_one_sentence(project: Project) -> None:
+    project.lock_wheel("absent")
+    done = project.install()
+    assert done.returncode == 1
+    assert "No matching distribution found for absent==1.0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert project.unfinished.exists()
