@@ -8,8 +8,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from devora_ops.installation.environment import ROOT
 
 _METADATA = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
@@ -55,28 +53,25 @@ class Project:
         return subprocess.call([python, "-c", "import tiny"]) == 0
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path / "a project")
-
-
-def test_it_installs_once_and_redoes_what_was_broken_off(project: Project) -> None:
+def test_it_installs_once_says_what_is_missing_and_redoes_what_broke(
+    tmp_path: Path,
+) -> None:
+    project = Project(tmp_path / "a project")
     first = project.install()
     assert first.returncode == 0, first.stderr
     assert project.has_tiny()
+
     again = project.install()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
-    project.unfinished.touch()
-    shutil.rmtree(project.folder / ".venv" / "lib")
+
+    project.lock_wheel("absent")
+    refused = project.install()
+    assert refused.returncode == 1
+    assert "No matching distribution found for absent==1.0" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+    project.lock_wheel("tiny")
+    assert project.unfinished.exists()
     assert project.install().returncode == 0
     assert project.has_tiny()
     assert not project.unfinished.exists()
-
-
-def test_a_package_that_cannot_be_had_is_one_sentence(project: Project) -> None:
-    project.lock_wheel("absent")
-    done = project.install()
-    assert done.returncode == 1
-    assert "No matching distribution found for absent==1.0" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert project.unfinished.exists()
