@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("devora_ops", "costs", "llm", "rag", "prompts", "experiments", "templates")
 FRENCH = ROOT / "locale/fr/LC_MESSAGES"
 FRAME = Path(unfold.__file__).parent
-CATALOGUE = DjangoTranslation("fr")._catalog
+CATALOGUE = DjangoTranslation("fr")._catalog  # type: ignore[attr-defined]
 _PLACEHOLDER = re.compile(r"%\((\w+)\)s|\{(\w+)\}")
 
 
