@@ -26,8 +26,7 @@ def check_postgres(url: str) -> None:
             version = connection.info.server_version // 10_000
             pgvector = connection.execute(_PGVECTOR).fetchone()
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise InstallationError(f"DATABASE_URL ({where}): {reason}.") from error
+        raise InstallationError(f"DATABASE_URL ({where}): {_reason(error)}.") from error
     if version < _OLDEST_POSTGRES:
         raise InstallationError(
             f"DATABASE_URL ({where}) is Postgres {version}: {_OLDEST_POSTGRES} or newer "
@@ -63,13 +62,20 @@ def check_redis(url: str) -> str:
         with client:
             info = client.info()
     except (redis.RedisError, ValueError, OSError) as error:
-        raise InstallationError(f"REDIS_URL ({where}): {error}.") from error
+        raise InstallationError(f"REDIS_URL ({where}): {_reason(error)}.") from error
     version = str(info.get("redis_version", "0"))
     if _numbers(version) < OLDEST_REDIS:
         raise InstallationError(
             f"REDIS_URL ({where}) is Redis {version}: 6.2 or newer is needed."
         )
     return str(info.get("maxmemory_policy", ""))
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of a client's error that tells most, without its full stop."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith("Is the server")]
+    return telling[-1] if telling else type(error).__name__
 
 
 def _numbers(version: str | None) -> tuple[int, ...]:
