@@ -8,6 +8,7 @@ from typing import Protocol
 import psycopg
 import pytest
 from django.core.management import call_command
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from tests.database import url_of
@@ -18,6 +19,13 @@ settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Begin in English: a request of Django's test client leaves its language behind."""
+    with translation.override("en"):
+        yield
 
 
 class Blocker(Protocol):

@@ -1,5 +1,7 @@
 """Live updates in a browser: a call appears, a lost socket heals, nothing jumps."""
 
+from decimal import Decimal
+
 from playwright.sync_api import expect
 
 from tests.e2e.conftest import call
@@ -22,7 +24,8 @@ def test_a_call_appears_without_a_reload(visit, installation, caller):
     row = page.locator(f"{ROWS}[data-id='{newest['id']}']")
     expect(row).to_contain_text(newest["model"])
     shown = row.locator("[data-cell=cost]").inner_text()
-    assert float(shown.removeprefix("$")) == float(f"{float(newest['cost_usd']):.4g}")
+    cost = Decimal(newest["cost_usd"])
+    assert Decimal(shown.removeprefix("$")) == round(cost, 3 - cost.adjusted())
     assert page.evaluate("window.stayed")
     # What the socket told and what the database holds look the same.
     told = row.inner_text()

@@ -120,7 +120,14 @@ class SimulatorProcess:
         self._client.post(f"{self.url}/__sim__/reset").raise_for_status()
 
     def journal(self, model: str | None = None) -> list[journal.Entry]:
-        """What it accepted, refused and would bill, of one model or of all."""
+        """What it accepted, refused and would bill, of one model or of all.
+
+        A client has its answer, or its broken connection, before the bill is written;
+        so this waits for the bill of everything that is not held.
+        """
+        self.wait_for(
+            lambda it: it["accepted"] - it["billed"] <= it["waiting"], model=model
+        )
         entries = journal.read(self.journal_path)
         return [entry for entry in entries if model in {None, entry.model}]
 
