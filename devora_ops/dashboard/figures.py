@@ -70,13 +70,19 @@ def lines(
     factor, unit = (0.001, "s") if seconds else (1.0, "ms")
     times = _times(window)
     figure = go.Figure(layout=_layout(window))
+    below = -math.inf
     for line in drawn:
         figure.add_trace(_line(line, times, factor))
         if end := _end_of(line, times):
             height = end[1] * factor
+            # A name that would lie on the one below it is lifted.
+            lift = 11 if height - below < max(known) * factor * 0.05 else 0
+            below = height
             # A logarithmic axis takes the places of annotations as exponents.
-            height = math.log10(height) if logarithmic else height
-            figure.add_annotation(x=end[0], y=height, text=line.key, **_LINE_END)
+            place = math.log10(height) if logarithmic else height
+            figure.add_annotation(
+                x=end[0], y=place, text=line.key, yshift=lift, **_LINE_END
+            )
     figure.add_trace(_note(times, notes, y=min(known) * factor))
     figure.update_yaxes(
         ticksuffix=f"{formats.NARROW_SPACE}{unit}",

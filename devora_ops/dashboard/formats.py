@@ -34,7 +34,8 @@ def decimal(value: Number, *, places: int = 0) -> str:
 def money(value: Decimal | None, *, tile: bool = False) -> str:
     """Return US dollars; cents are left out of a tile from a hundred on.
 
-    Never $0.00 for what cost something: below a dollar there are four digits that count.
+    Never $0.00 for what cost something: below a dollar there are four digits that
+    count, three on a tile.
     """
     if value is None:
         return NO_VALUE
@@ -43,12 +44,12 @@ def money(value: Decimal | None, *, tile: bool = False) -> str:
         return _dollars(decimal(value, places=2))
     if size >= 100:
         return _dollars(decimal(value))
-    return _dollars(_four_digits(value))
+    return _dollars(_significant(value, digits=3 if tile else 4))
 
 
-def _four_digits(value: Decimal) -> str:
+def _significant(value: Decimal, *, digits: int) -> str:
     leading = -value.adjusted() - 1
-    rounded = round(value, leading + 4)
+    rounded = round(value, leading + digits)
     whole, _point, places = f"{rounded.normalize():f}".partition(".")
     return decimal(rounded, places=max(2, len(places)) if whole else 2)
 

@@ -192,7 +192,7 @@ def _success(facts: Facts) -> Tile:
         key="success",
         label=_("Success rate"),
         help=gettext_lazy("Answered calls out of all that no budget refused."),
-        value=formats.percent(rate, places=2 if rate and rate > 0.99 else 1),
+        value=formats.percent(rate, places=2 if rate and 0.99 < rate < 1 else 1),
         notes=tuple(_failures(facts.totals.current)),
         delta=facts.delta(_success_rate, "up"),
         spark=facts.spark(_success_rate),

@@ -33,6 +33,7 @@ def test_money(amount, english, french):
 def test_a_tile_has_no_cents_from_a_hundred_on():
     assert formats.money(Decimal("1284.20"), tile=True) == "$1,284"
     assert formats.money(Decimal("99.20"), tile=True) == "$99.20"
+    assert formats.money(Decimal("0.123456"), tile=True) == "$0.123"
 
 
 def test_no_price_is_no_zero():

@@ -80,8 +80,7 @@ async def test_a_burst_is_one_frame_with_the_newest_rows(cookie):
     await settle(burst[0], number=1)
     assert (await heard(page))["count"] == 1
     await heard(page)
-    for number, call in enumerate(burst[1:], start=2):
-        await settle(call, number=number)
+    await settle(*burst[1:], number=2)
     rows = await heard(page)
     assert rows["count"] == 29
     assert [row["id"] for row in rows["rows"]] == [c["id"] for c in burst[:-9:-1]]
