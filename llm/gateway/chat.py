@@ -175,20 +175,26 @@ class ChatService:
             await relay.run(response)
         except StreamBrokenError as error:
             _end_stream(attempt, relay, "stream_broken")
-            self._settle(call, 200, "stream_broken")
+            self._close(attempt, relay, 200, "stream_broken")
             broken = refusals.bad_response(str(error)).error
             await relay.fail(dict(error_fields(broken)))
         except asyncio.CancelledError:
             # The client has gone: closing the connection stops the provider, and what
             # it had said until then is billed.
             _end_stream(attempt, relay, "client_gone")
-            self._settle(call, 499, "client_gone")
+            self._close(attempt, relay, 499, "client_gone")
             raise
         else:
             attempt.bill(relay.answer, text=relay.text)
-            self._settle(call, 200)
+            self._close(attempt, relay, 200)
             await relay.finish()
             await _drain(response)
+
+    def _close(
+        self, attempt: Attempt, relay: Relay, http_status: int, error_code: str = ""
+    ) -> None:
+        """Settle a stream and keep what was said, before its client can be gone."""
+        self._settle(attempt.call, http_status, error_code)
         self._record(attempt, orjson.dumps({"content": relay.text}))
 
     def _settle(self, call: Call, http_status: int, error_code: str = "") -> None:
@@ -273,10 +279,15 @@ def _text_of(answer: dict[str, Any]) -> str:
 async def _watch(
     receive: Receive, call: Call, serving: "asyncio.Task[Any] | None"
 ) -> None:
-    """Cancel the serving task once its client has gone."""
+    """Cancel the serving task once its client has gone.
+
+    The end of an answer reads as a client that has gone too; then the call is settled.
+    """
     with contextlib.suppress(OSError):
         while (await receive())["type"] != "http.disconnect":
             pass
+    if call.ended:
+        return
     call.client_gone = True
     if serving is not None:
         serving.cancel()
