@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 NINE_PLACES = Decimal("0.000000001")
@@ -157,7 +157,8 @@ class Price:
         tokens += output_bound * max(each.dearest_output for each in rates)
         region = max(self.regions.values(), default=Decimal(1))
         fees = web_searches * self.web_search + self.per_request
-        return round_usd(tokens * max(region, Decimal(1)) + fees) + NINE_PLACES
+        dearest = tokens * max(region, Decimal(1)) + fees
+        return dearest.quantize(NINE_PLACES, rounding=ROUND_CEILING)
 
     def _possible(self, service_tier: str) -> list[Schedule]:
         named = self.service_tiers.get(service_tier)

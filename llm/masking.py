@@ -4,7 +4,7 @@ import re
 
 _EMAIL = re.compile(rb"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,255}\.[A-Za-z]{2,24}")
 _IBAN = re.compile(rb"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b")
-_DIGITS = re.compile(rb"(?<![\w.])\+?\d(?:[ .-]?\d){8,18}(?![\w.])")
+_DIGITS = re.compile(rb"(?<![\w.])\+?\d(?:[ .-]?\d){8,18}(?!\w|\.\d)")
 
 
 def mask(body: bytes) -> bytes:

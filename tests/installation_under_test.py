@@ -113,7 +113,7 @@ class Installation:
             "DATABASE_URL": self.database_url,
             "PORT": str(self.port),
             "DEVORA_URL": self.url,
-            "DEVORA_DATA": str(self.folder),
+            "DEVORA_DATA": str(self.folder / "data"),
         }
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -61,7 +61,7 @@ def parse(token: str) -> PresentedKey | None:
     if len(token) != LENGTH or not token.startswith(PREFIX) or not token.isascii():
         return None
     body = token[: _CHECKSUM_AT - 1]
-    if token[_CHECKSUM_AT:] != _checksum(body):
+    if token[len(body) :] != f"_{_checksum(body)}":
         return None
     public_id = token[len(PREFIX) : _SECRET_AT - 1]
     return PresentedKey(public_id, _digest(body[_SECRET_AT:]))

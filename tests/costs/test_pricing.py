@@ -103,3 +103,10 @@ def test_no_outcome_costs_more_than_the_worst_case(usage: Usage, threshold: int)
     )
 
     assert round_usd(price.cost(usage)) <= worst
+
+
+def test_the_worst_case_is_no_dearer_than_it_has_to_be():
+    price = Price(id=1, standard=Schedule(Rates(Decimal(0), Decimal("0.001"))))
+    assert price.worst_case(input_bound=50, output_bound=10) == Decimal("0.01")
+    odd = Price(id=1, standard=Schedule(Rates(Decimal(0), Decimal("0.00000000001"))))
+    assert odd.worst_case(input_bound=50, output_bound=1) == Decimal("0.000000001")
