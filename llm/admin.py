@@ -15,7 +15,7 @@ from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 from llm.forms import ApiKeyForm, ModelForm, ProviderForm
-from llm.models import Agent, ApiKey, Model, Provider, Route, RouteTarget
+from llm.models import Agent, ApiKey, Breaker, Model, Provider, Route, RouteTarget
 from llm.services import apikey_create, apikey_revoke, model_ensure, provider_ensure
 
 
@@ -283,3 +283,20 @@ class RouteAdmin(AuditedAdmin):
     def enabled(self, route: Route) -> bool:
         """Say whether agents may ask for it."""
         return route.is_active
+
+
+@admin.register(Breaker)
+class BreakerAdmin(AuditedAdmin):
+    """What the gateway leaves alone, and where an Owner decides otherwise."""
+
+    list_display = ("target", "state", "forced", "reason", "changed_at")
+    list_filter = ("state", "forced")
+    search_fields = ("target",)
+    fields = ("target", "forced", "state", "reason", "changed_at")
+    readonly_fields = ("state", "reason", "changed_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Any = None
+    ) -> tuple[str, ...]:
+        """Keep the target of a breaker that exists."""
+        return (*self.readonly_fields, "target") if obj else self.readonly_fields

@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from devora_ops.common.apikeys import SCOPES
@@ -197,6 +198,46 @@ class RouteTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route_id} → {self.model_id}"
+
+
+class BreakerState(models.TextChoices):
+    """Whether calls pass to a target."""
+
+    CLOSED = "closed", _("Closed")
+    OPEN = "open", _("Open")
+
+
+class Breaker(models.Model):
+    """What the gateway knows of a target's health, and what people decide of it.
+
+    target: `provider/name`, or a provider's slug for its credential. forced holds
+    whatever the calls say, until somebody clears it.
+    """
+
+    target = models.CharField(_("target"), max_length=265, primary_key=True)
+    state = models.CharField(
+        _("state"),
+        max_length=8,
+        choices=BreakerState.choices,
+        default=BreakerState.CLOSED,
+        editable=False,
+    )
+    forced = models.CharField(
+        _("forced"), max_length=8, choices=BreakerState.choices, blank=True
+    )
+    reason = models.CharField(_("reason"), max_length=100, blank=True, editable=False)
+    changed_at = models.DateTimeField(
+        _("changed"), default=timezone.now, editable=False
+    )
+    changed_by = models.UUIDField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("circuit breaker")
+        verbose_name_plural = _("circuit breakers")
+        ordering = ["-changed_at"]
+
+    def __str__(self) -> str:
+        return self.target
 
 
 class Content(models.Model):

@@ -66,6 +66,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
             _list(gettext_lazy("Providers"), "dns", "llm.provider"),
             _list(gettext_lazy("Models"), "memory", "llm.model"),
             _list(gettext_lazy("Routes"), "alt_route", "llm.route"),
+            _list(gettext_lazy("Circuit breakers"), "bolt", "llm.breaker"),
             _list(gettext_lazy("Users"), "group", "ops.user"),
             _list(gettext_lazy("Teams"), "groups", "ops.team"),
             _list(gettext_lazy("Audit log"), "history", "ops.auditentry"),

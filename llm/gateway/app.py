@@ -15,9 +15,14 @@ from devora_ops.common.errors import DevoraError, NotFound
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
 from llm.gateway.authentication import authenticate, bearer_token, require
+from llm.gateway.books import Books
 from llm.gateway.call import Call
-from llm.gateway.chat import ChatService
+from llm.gateway.dispatch import Dispatcher
+from llm.gateway.errors import openai_error
+from llm.gateway.exchange import Exchange
 from llm.gateway.expansion import Expand
+from llm.gateway.formats import CHAT, EMBEDDINGS, Format
+from llm.gateway.health import Health, breakers
 from llm.gateway.http import (
     ClientGoneError,
     Receive,
@@ -30,6 +35,7 @@ from llm.gateway.http import (
     send_error,
 )
 from llm.gateway.recorder import Recorder
+from llm.gateway.service import Service
 from llm.gateway.upstream import UpstreamClient
 from llm.snapshot import Key, catalogue, keys
 
@@ -55,27 +61,32 @@ class Gateway:
     def __init__(self, config: GatewayConfig) -> None:
         self._keys = keys()
         self._catalogue = catalogue(FieldCipher(config.field_keys))
-        prices, budget_scopes = price_book(), budgets()
+        prices, budget_scopes, shared = price_book(), budgets(), breakers()
         # Keys last: once a key is taken, all that was older than it is in force.
         self._keeper = SnapshotKeeper(
             config.database_url,
-            [self._catalogue, prices, budget_scopes, *config.snapshots, self._keys],
+            [
+                *(self._catalogue, prices, budget_scopes, shared),
+                *(*config.snapshots, self._keys),
+            ],
         )
         self._pool = make_pool(config.database_url, size=2)
         self._client = UpstreamClient()
         self._ledger = Ledger(config.database_url)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
-        self._chat = ChatService(
-            client=self._client,
-            ledger=self._ledger,
-            recorder=self._recorder,
-            catalogue=self._catalogue,
+        self._health = Health(self._pool, shared)
+        books = Books(self._ledger, self._recorder)
+        dispatcher = Dispatcher(
+            exchange=Exchange(self._client, books),
+            books=books,
+            health=self._health,
             prices=prices,
             budgets=budget_scopes,
-            expand=config.expand,
         )
+        self._service = Service(books, dispatcher, self._catalogue, config.expand)
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
-            "/v1/chat/completions": {"POST": self._serve_chat},
+            "/v1/chat/completions": {"POST": self._serving(CHAT)},
+            "/v1/embeddings": {"POST": self._serving(EMBEDDINGS)},
             "/v1/models": {"GET": self._list_models},
         }
 
@@ -92,6 +103,7 @@ class Gateway:
         """Write what still waits, then disconnect."""
         await self._ledger.stop()
         await self._recorder.flushed()
+        await self._health.told()
         await self._client.stop()
         await self._keeper.stop()
         await self._pool.close()
@@ -106,7 +118,7 @@ class Gateway:
         except ClientGoneError:
             return
         except DevoraError as error:
-            await send_error(send, error, [(b"x-request-id", asked.encode())])
+            await _refuse(send, error, asked)
         except Exception:
             # Before an answer began: afterwards the server closes the connection.
             log.exception("request %s failed", asked)
@@ -115,7 +127,7 @@ class Gateway:
                 status=500,
                 code="internal_error",
             )
-            await send_error(send, failed, [(b"x-request-id", asked.encode())])
+            await _refuse(send, failed, asked)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         methods = self._endpoints.get(scope["path"].rstrip("/"))
@@ -138,12 +150,15 @@ class Gateway:
         require(key, "call")
         return key
 
-    async def _serve_chat(
-        self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        call = Call(key, asked)
-        raw = await read_body(scope, receive)
-        await self._chat.serve(call, raw, receive, send)
+    def _serving(self, wire: Format) -> Endpoint:
+        async def serve(
+            key: Key, asked: str, scope: Scope, receive: Receive, send: Send
+        ) -> None:
+            call = Call(key, asked, wire)
+            raw = await read_body(scope, receive)
+            await self._service.serve(call, raw, receive, send)
+
+        return serve
 
     async def _list_models(
         self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
@@ -164,3 +179,8 @@ class Gateway:
         await send_bytes(
             send, 200, orjson.dumps(body), [(b"x-request-id", asked.encode())]
         )
+
+
+async def _refuse(send: Send, error: DevoraError, asked: str) -> None:
+    headers = [(b"x-request-id", asked.encode())]
+    await send_error(send, error, headers, body=openai_error(error, asked))

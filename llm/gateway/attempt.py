@@ -2,7 +2,6 @@
 
 import datetime as dt
 import time
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -14,32 +13,32 @@ from costs.pricing import Price, Usage, round_usd
 from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
+from llm.gateway.bounds import input_bound, web_searches_bound
 from llm.gateway.call import Call
-from llm.gateway.validation import image_url
-from llm.providers import openai
+from llm.gateway.codecs import Codec
 from llm.snapshot import Target
 from llm.tokens import count
 
-# The most tokens that a provider makes of one image or file, whatever its bytes.
-_IMAGE_TOKENS = 8192
-
 
 class Attempt:
-    """A try of one target, from its hold to its settlement."""
+    """A try of one target, from its hold to its settlement.
+
+    Raises InvalidRequest when the target's provider cannot do what is asked.
+    """
 
     def __init__(
-        self, call: Call, target: Target, *, number: int, default_max_tokens: int
+        self, call: Call, target: Target, codec: Codec, *, default_max_tokens: int
     ) -> None:
         self.id = uuid7()
         self.call = call
         self.target = target
-        self.number = number
+        self.codec = codec
+        self.number = call.tried + 1
         self.began = time.perf_counter()
-        self.payload = openai.prepare(
+        self.payload = codec.prepare(
             call.body,
-            target.upstream,
-            model=target.name,
-            max_tokens=min(
+            target,
+            default_max_tokens=min(
                 default_max_tokens, target.max_output_tokens or default_max_tokens
             ),
         )
@@ -55,9 +54,9 @@ class Attempt:
         mine, hard = budgets.matching(self.call.who, self.target.model)
         if self.price is not None:
             self.amount = self.price.worst_case(
-                input_bound=self._input_bound(),
-                output_bound=self.max_tokens * int(self.payload.get("n") or 1),
-                web_searches=int("web_search_options" in self.payload),
+                input_bound=input_bound(self.payload, len(self.data)),
+                output_bound=self.codec.output_bound(self.payload),
+                web_searches=web_searches_bound(self.payload),
                 service_tier=str(self.payload.get("service_tier") or ""),
             )
         elif hard:
@@ -69,38 +68,36 @@ class Attempt:
             Reservation(self.id, self.call.id, self.amount, mine, self._facts())
         )
 
-    @property
-    def max_tokens(self) -> int:
-        """The bound that the request goes out with."""
-        return openai.output_limit(self.payload) or 0
-
     def headers(self) -> dict[str, str]:
         """Return the headers of the upstream request."""
         return {
-            **openai.base_headers(self.target.upstream),
+            **self.codec.headers(self.target.upstream),
             "X-Devora-Attempt": str(self.id),
         }
 
-    def bill(self, answer: Mapping[str, Any], *, text: str = "") -> None:
-        """Settle by the answer's usage, or by an estimate where it has none."""
-        raw = answer.get("usage")
-        usage = openai.read_usage(raw)
+    def bill(
+        self, raw: Any, *, text: str, service_tier: str = "", error_code: str = ""
+    ) -> None:
+        """Settle by the usage that the provider told, or by an estimate without one."""
+        usage = self.codec.read_usage(raw)
         self.end(
             "settled",
             usage=usage or self.estimate(text),
             raw_usage=raw,
-            service_tier=str(answer.get("service_tier") or ""),
+            service_tier=service_tier,
             estimated=usage is None,
             http_status=200,
+            error_code=error_code,
         )
 
     def estimate(self, text: str) -> Usage:
         """Count what went in and came out, for a provider that does not say."""
         model = self.target.model
-        said = "".join(_texts(self.payload.get("messages")))
+        messages = self.payload.get("messages") or ()
+        said = self.codec.prompt_text(self.payload)
         return Usage(
-            input=count(said, model=model) + 4 * len(self.payload["messages"]),
-            output=min(count(text, model=model), self.max_tokens),
+            input=count(said, model=model) + 4 * len(messages),
+            output=min(count(text, model=model), self.codec.output_bound(self.payload)),
         )
 
     def end(
@@ -149,20 +146,6 @@ class Attempt:
             return Decimal(0)
         return round_usd(self.price.cost(usage, service_tier=service_tier))
 
-    def _input_bound(self) -> int:
-        """Bound the input tokens: a token stands for at least one byte of the request.
-
-        Pictures are the exception both ways: their bytes say nothing of their tokens.
-        """
-        images = [
-            len(url)
-            for message in self.payload["messages"]
-            if isinstance(message.get("content"), list)
-            for part in message["content"]
-            if (url := image_url(part)) is not None
-        ]
-        return len(self.data) - sum(images) + len(images) * _IMAGE_TOKENS
-
     def _facts(self) -> bytes:
         return orjson.dumps(
             {
@@ -182,14 +165,3 @@ def _storable(raw_usage: Any) -> dict[str, Any] | None:
     if not isinstance(raw_usage, dict) or b"\\u0000" in orjson.dumps(raw_usage):
         return None
     return raw_usage
-
-
-def _texts(messages: Any) -> list[str]:
-    found: list[str] = []
-    for message in messages if isinstance(messages, list) else []:
-        content = message.get("content")
-        if isinstance(content, str):
-            found.append(content)
-        elif isinstance(content, list):
-            found.extend(str(part.get("text", "")) for part in content)
-    return found

@@ -11,6 +11,7 @@ from typing import Any
 from costs.facts import AttemptFact, CallFact, Status, Who
 from costs.pricing import Usage
 from devora_ops.common.ids import uuid7
+from llm.gateway.formats import Format
 from llm.snapshot import Key
 
 # On the wire a name, in the fact a status: what is not listed is an error.
@@ -23,6 +24,7 @@ class Call:
 
     key: Key
     request_id: str
+    format: Format
     id: uuid.UUID = field(default_factory=uuid7)
     began: float = field(default_factory=time.perf_counter)
     requested: str = ""

@@ -109,32 +109,12 @@ async def send_bytes(
 
 
 async def send_error(
-    send: Send, error: DevoraError, headers: Iterable[tuple[bytes, bytes]]
+    send: Send,
+    error: DevoraError,
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    body: Mapping[str, Any],
 ) -> None:
-    """Send an error in OpenAI's shape."""
+    """Send an error; body: its fields in the endpoint's own shape."""
     extra = [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
-    body = orjson.dumps({"error": error_fields(error)})
-    await send_bytes(send, error.status, body, [*headers, *extra])
-
-
-def error_fields(error: DevoraError) -> Mapping[str, Any]:
-    """Return OpenAI's four fields of an error, and the facts that go with it."""
-    return {
-        "message": error.message,
-        "type": _error_type(error.status),
-        "param": error.param,
-        "code": error.code,
-        **error.extra,
-    }
-
-
-def _error_type(status: int) -> str:
-    known = {
-        401: "authentication_error",
-        402: "insufficient_quota",
-        403: "permission_error",
-        404: "not_found_error",
-        429: "rate_limit_error",
-    }
-    fallback = "invalid_request_error" if status < 500 else "api_error"
-    return known.get(status, fallback)
+    await send_bytes(send, error.status, orjson.dumps(body), [*headers, *extra])

@@ -1,8 +1,14 @@
-"""What a provider's failure means: for the bill, for the next target, for the agent."""
+"""What a provider's failure means: for the bill, the next try, its health, the agent.
 
+One table for JSON and streams alike; a row a kind of failure.
+"""
+
+import datetime as dt
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
 
 import aiohttp
 import orjson
@@ -13,62 +19,97 @@ from llm.gateway.upstream import AddressForbiddenError
 _MOST_RETRY_AFTER_S = 86_400
 _MOST_MESSAGE = 2000
 
+# Whether the same provider is asked again: not at all, at once, after a pause.
+Retry = Literal["no", "now", "later"]
+# What the failure says of the target: nothing, that it is broken, that it has enough
+# to do, that our credential for it is of no use.
+Health = Literal["ignored", "failed", "saturated", "paused"]
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """error: what the agent gets if nobody else serves it.
 
-    sent: bytes may have reached the provider, so it may bill; billed: the provider did
-    not say that it failed before working, so its bill is unknown. fallback: another
-    target may be asked.
+    fallback: another target may be asked. sent: bytes may have reached the provider.
+    billed: it did not say that it failed before working, so its bill is unknown.
+    retry_after_s: how long it wants to be left alone.
     """
 
     error: DevoraError
-    fallback: bool
+    retry: Retry = "no"
+    fallback: bool = False
+    health: Health = "ignored"
+    sent: bool = True
     billed: bool = False
     http_status: int | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """How a status is treated. code, status: what the agent gets."""
+
+    code: str
+    status: int
+    retry: Retry = "no"
+    fallback: bool = True
+    health: Health = "failed"
+    billed: bool = False
+
+
+_BY_STATUS: Mapping[int, _Row] = {
+    401: _Row("provider_auth_failed", 502, health="paused"),
+    402: _Row("provider_credit_exhausted", 502, health="paused"),
+    403: _Row("provider_auth_failed", 502, health="paused"),
+    404: _Row("provider_model_missing", 502, health="ignored"),
+    408: _Row("provider_error", 502, "later"),
+    409: _Row("provider_error", 502, "later"),
+    500: _Row("provider_error", 502, "later"),
+    # Whether a bad gateway's origin ran is not known: asking again could pay twice.
+    502: _Row("provider_bad_gateway", 502, fallback=False, billed=True),
+    503: _Row("provider_overloaded", 503, "later"),
+    504: _Row("provider_timeout", 504, fallback=False, billed=True),
+    529: _Row("provider_overloaded", 503, "later"),
+}
+_OTHER = _Row("provider_error", 502)
+_CALLERS_FAULT = (400, 413, 422)
+_NO_CREDIT = frozenset(
+    {"insufficient_quota", "credit_balance_exhausted", "enforced_spend_limit_reached"}
+)
 
 
 def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """Read an answer whose status is not 200."""
     told = _error_of(body)
-    if status in (400, 413, 422):
-        return Refusal(_callers_fault(status, told), fallback=False, http_status=status)
+    if status in _CALLERS_FAULT:
+        return Refusal(_callers_fault(status, told), http_status=status)
+    wait_s = _retry_after_s(headers)
     if status == 429 and told.get("code") not in _NO_CREDIT:
-        return Refusal(_saturated(headers), fallback=True, http_status=status)
-    code, ours, billed = _BY_STATUS.get(status, ("provider_error", 502, False))
-    if status == 429:
-        code, ours, billed = _BY_STATUS[402]
-    # Whether a bad gateway's origin ran is not known: asking again could pay twice.
+        return _saturated(wait_s)
+    row = _BY_STATUS[402] if status == 429 else _BY_STATUS.get(status, _OTHER)
     error = UpstreamError(
         f"The provider answered with status {status}.",
-        code=code,
-        status=ours,
-        headers=_retry_after(headers) if ours == 503 else None,
+        code=row.code,
+        status=row.status,
+        headers=_told(wait_s) if row.status == 503 else None,
     )
-    return Refusal(error, fallback=not billed, billed=billed, http_status=status)
-
-
-_NO_CREDIT = frozenset(
-    {"insufficient_quota", "credit_balance_exhausted", "enforced_spend_limit_reached"}
-)
-# status: our code, our status, whether the provider may bill all the same
-_BY_STATUS: Mapping[int, tuple[str, int, bool]] = {
-    401: ("provider_auth_failed", 502, False),
-    402: ("provider_credit_exhausted", 502, False),
-    403: ("provider_forbidden", 502, False),
-    404: ("provider_model_missing", 502, False),
-    502: ("provider_bad_gateway", 502, True),
-    503: ("provider_overloaded", 503, False),
-    504: ("provider_timeout", 504, True),
-    529: ("provider_overloaded", 503, False),
-}
+    return Refusal(
+        error,
+        retry=row.retry,
+        fallback=row.fallback,
+        health=row.health,
+        billed=row.billed,
+        http_status=status,
+        retry_after_s=wait_s,
+    )
 
 
 def from_exception(error: Exception) -> Refusal:
     """Read what the HTTP client raised."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _unsent("provider_tls", "The provider's certificate is not valid.")
+        # It will be no more valid in a moment.
+        unsent = _unsent("provider_tls", "The provider's certificate is not valid.")
+        return replace(unsent, retry="no")
     if isinstance(
         error,
         aiohttp.ClientConnectorError
@@ -78,22 +119,11 @@ def from_exception(error: Exception) -> Refusal:
         # One sentence for every cause, or we would be a port scanner.
         return _unsent("provider_unreachable", "The provider cannot be reached.")
     if isinstance(error, TimeoutError):
-        return Refusal(
-            UpstreamError(
-                "The provider did not answer in time; what it bills is not known.",
-                code="billing_unknown",
-                status=504,
-            ),
-            fallback=False,
-            billed=True,
+        return _unknown(
+            "The provider did not answer in time; what it bills is not known.", 504
         )
-    return Refusal(
-        UpstreamError(
-            "The connection to the provider broke; what it bills is not known.",
-            code="billing_unknown",
-        ),
-        fallback=False,
-        billed=True,
+    return _unknown(
+        "The connection to the provider broke; what it bills is not known.", 502
     )
 
 
@@ -101,14 +131,60 @@ def bad_response(what: str) -> Refusal:
     """Return the refusal of an answer that cannot be read: it may well be billed."""
     return Refusal(
         UpstreamError(f"The provider's answer {what}.", code="provider_bad_response"),
-        fallback=False,
+        health="failed",
         billed=True,
         http_status=200,
     )
 
 
+def error_in_stream() -> Refusal:
+    """Return the refusal of a stream that began with an error."""
+    return Refusal(
+        UpstreamError(
+            "The provider's answer reported an error.", code="provider_error"
+        ),
+        retry="later",
+        fallback=True,
+        health="failed",
+        http_status=200,
+    )
+
+
+def unavailable(wait_s: float) -> Refusal:
+    """Return the refusal of a target that is left alone: nothing was sent to it."""
+    error = UpstreamError(
+        "The provider keeps failing and is left alone for a moment.",
+        code="provider_unavailable",
+        status=503,
+        headers=_told(wait_s),
+    )
+    return Refusal(error, fallback=True, sent=False)
+
+
+def busy() -> Refusal:
+    """Return the refusal of a provider that has as many calls as it may have."""
+    error = UpstreamError(
+        "Too many calls to the provider are under way.",
+        code="provider_busy",
+        status=503,
+        headers=_told(1),
+    )
+    return Refusal(error, fallback=True, sent=False)
+
+
 def _unsent(code: str, message: str) -> Refusal:
-    return Refusal(UpstreamError(message, code=code), fallback=True)
+    return Refusal(
+        UpstreamError(message, code=code),
+        retry="now",
+        fallback=True,
+        health="failed",
+        sent=False,
+    )
+
+
+def _unknown(message: str, status: int) -> Refusal:
+    error = UpstreamError(message, code="billing_unknown", status=status)
+    return Refusal(error, health="failed", billed=True)
 
 
 def _callers_fault(status: int, told: Mapping[str, Any]) -> DevoraError:
@@ -122,20 +198,42 @@ def _callers_fault(status: int, told: Mapping[str, Any]) -> DevoraError:
     )
 
 
-def _saturated(headers: Mapping[str, str]) -> DevoraError:
-    return DevoraError(
+def _saturated(wait_s: float | None) -> Refusal:
+    error = DevoraError(
         "The provider's rate limit is reached.",
         status=429,
         code="provider_rate_limited",
-        headers=_retry_after(headers),
+        headers=_told(wait_s),
+    )
+    return Refusal(
+        error,
+        retry="later",
+        fallback=True,
+        health="saturated",
+        http_status=429,
+        retry_after_s=wait_s,
     )
 
 
-def _retry_after(headers: Mapping[str, str]) -> Mapping[str, str]:
-    told = headers.get("Retry-After", "")
-    if told.isdigit() and int(told) <= _MOST_RETRY_AFTER_S:
-        return {"Retry-After": told}
-    return {"Retry-After": "1"}
+def _told(wait_s: float | None) -> Mapping[str, str]:
+    """Hand a wait on in whole seconds, at least one."""
+    return {"Retry-After": str(max(1, math.ceil(wait_s or 1)))}
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After: seconds or an HTTP date; None when it means nothing."""
+    told = headers.get("Retry-After", "").strip()
+    try:
+        wait_s = float(told)
+    except ValueError:
+        try:
+            at = parsedate_to_datetime(told)
+        except ValueError:
+            return None
+        if at.tzinfo is None:
+            return None
+        wait_s = max(0.0, (at - dt.datetime.now(dt.UTC)).total_seconds())
+    return wait_s if 0 <= wait_s <= _MOST_RETRY_AFTER_S else None
 
 
 def _error_of(body: bytes) -> Mapping[str, Any]:

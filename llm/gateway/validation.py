@@ -57,24 +57,55 @@ def check_model(body: Mapping[str, Any]) -> str:
 
 def check_chat(body: Mapping[str, Any]) -> None:
     """Refuse a chat body that no provider could serve; raises InvalidRequest."""
-    for name in body:
-        if name in REFUSED_FIELDS:
-            _refuse(
-                f"`{name}` is not accepted: providers and their keys are set by the "
-                "gateway's operator.",
-                name,
-                "unknown_parameter",
-            )
+    _check_names(body)
     _check_messages(body.get("messages"))
-    for name, check in _FIELDS.items():
-        if body.get(name) is not None:
-            check(body[name], name)
+    _check_fields(body, _FIELDS)
     if body.get("max_tokens") and body.get("max_completion_tokens"):
         _refuse(
             "Send `max_tokens` or `max_completion_tokens`, not both.",
             "max_tokens",
             "conflict",
         )
+
+
+def check_embeddings(body: Mapping[str, Any]) -> None:
+    """Refuse an embeddings body that no provider could serve; raises InvalidRequest."""
+    _check_names(body)
+    given = body.get("input")
+    if given is None:
+        _refuse("Send `input`.", "input", "missing")
+    if isinstance(given, list):
+        if not given or not all(map(_is_embeddable, given)):
+            _refuse(
+                "`input` must be texts or lists of token ids, and not empty.", "input"
+            )
+    elif not isinstance(given, str) or not given:
+        _refuse("`input` must be a text that is not empty, or a list.", "input")
+    _check_fields(body, _EMBEDDING_FIELDS)
+
+
+def _is_embeddable(given: Any) -> bool:
+    if isinstance(given, list):
+        return bool(given) and all(type(token) is int for token in given)
+    return type(given) is int or (isinstance(given, str) and bool(given))
+
+
+def _check_names(body: Mapping[str, Any]) -> None:
+    for name in REFUSED_FIELDS & body.keys():
+        _refuse(
+            f"`{name}` is not accepted: providers and their keys are set by the "
+            "gateway's operator.",
+            name,
+            "unknown_parameter",
+        )
+
+
+def _check_fields(
+    body: Mapping[str, Any], fields: Mapping[str, Callable[[Any, str], None]]
+) -> None:
+    for name, check in fields.items():
+        if body.get(name) is not None:
+            check(body[name], name)
 
 
 def _check_messages(messages: Any) -> None:
@@ -153,6 +184,19 @@ def _flag(value: Any, name: str) -> None:
         _refuse(f"`{name}` must be true or false.", name)
 
 
+def _false(value: Any, name: str) -> None:
+    if value is not False:
+        _refuse("Embeddings do not stream.", name)
+
+
+def _one_of(*allowed: str) -> Callable[[Any, str], None]:
+    def check(value: Any, name: str) -> None:
+        if value not in allowed:
+            _refuse(f"`{name}` must be one of {', '.join(allowed)}.", name)
+
+    return check
+
+
 def _object(value: Any, name: str) -> None:
     if not isinstance(value, dict):
         _refuse(f"`{name}` must be an object.", name)
@@ -226,6 +270,13 @@ _FIELDS: Mapping[str, Callable[[Any, str], None]] = {
     "user": _user,
     "tools": _tools,
     "response_format": _response_format,
+}
+
+_EMBEDDING_FIELDS: Mapping[str, Callable[[Any, str], None]] = {
+    "dimensions": _positive(100_000),
+    "encoding_format": _one_of("float", "base64"),
+    "stream": _false,
+    "user": _user,
 }
 
 

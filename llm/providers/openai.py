@@ -10,18 +10,27 @@ from llm.snapshot import Upstream
 MOST_TOKENS = 20_000_000  # no context window is larger; a bigger count is nonsense
 
 
+# What `prompt_tokens` counts: everything that went in, cache reads and writes too.
+INPUT_INCLUDES_CACHE = True
+
+
 def chat_url(upstream: Upstream) -> str:
     """Return where chat completions are posted to, whether or not /v1 was typed."""
-    return _chat_url(upstream.base_url, upstream.kind)
+    return _url(upstream.base_url, upstream.kind, "chat/completions")
+
+
+def embeddings_url(upstream: Upstream) -> str:
+    """Return where embeddings are posted to."""
+    return _url(upstream.base_url, upstream.kind, "embeddings")
 
 
 @lru_cache(maxsize=256)
-def _chat_url(base_url: str, kind: str) -> str:
+def _url(base_url: str, kind: str, path: str) -> str:
     base = base_url.rstrip("/")
     # SDKs spell Anthropic's address without /v1; its OpenAI-format endpoint is below it.
     if kind in ("openai", "anthropic") and not base.endswith("/v1"):
         base += "/v1"
-    return f"{base}/chat/completions"
+    return f"{base}/{path}"
 
 
 @lru_cache(maxsize=256)

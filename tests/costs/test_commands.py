@@ -40,7 +40,7 @@ def test_the_export_says_of_each_attempt_what_the_provider_would_bill(
     began = dt.datetime.now(dt.UTC)
     model = installation.model("sim-usage-90-7", input="0.000003", output="0.000015")
     assert ask(installation, caller, model).status_code == 200
-    assert ask(installation, caller, installation.model("sim-500")).status_code == 502
+    assert ask(installation, caller, installation.model("sim-400")).status_code == 400
     installation.calls(caller, count=2)
 
     served, failed = export(installation, began, caller.agent)

@@ -1,0 +1,44 @@
+"""The end of a call: its facts to the ledger, its content to the recorder, each once."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import orjson
+
+from costs.facts import Settlement
+from costs.ledger import Ledger
+from llm.gateway.attempt import Attempt
+from llm.gateway.call import Call
+from llm.gateway.recorder import Recorder, Said
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where a process writes what became of its calls."""
+
+    ledger: Ledger
+    recorder: Recorder
+
+    def post(self, call: Call) -> None:
+        """Settle the attempts that have ended, while the call goes on."""
+        attempts = call.take_unposted()
+        if attempts:
+            self.ledger.settle(Settlement(attempts))
+
+    def close(self, call: Call, http_status: int, error_code: str = "") -> None:
+        """Settle the call; whoever comes second changes nothing."""
+        if call.ended:
+            return
+        call.ended = True
+        now = dt.datetime.now(dt.UTC)
+        fact = call.fact(http_status, error_code=error_code.replace("\0", ""), now=now)
+        self.ledger.settle(Settlement(call.take_unposted(), fact))
+
+    def keep(self, attempt: Attempt, answer: bytes) -> None:
+        """Keep what was asked and answered, as the agent's mode says."""
+        said = Said(attempt.call.id, attempt.data, answer)
+        self.recorder.record(said, mode=attempt.call.key.content)
+
+    def keep_text(self, attempt: Attempt, text: str) -> None:
+        """Keep what a stream said."""
+        self.keep(attempt, orjson.dumps({"content": text}))

@@ -1,0 +1,61 @@
+"""Upper bounds of what a prepared body can cost, before anybody has counted. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# The most tokens that a provider makes of one image, whatever its bytes.
+_IMAGE_TOKENS = 8192
+# A document's pages become text and pictures, and its bytes say little of either.
+_DOCUMENT_TOKENS = 500_000
+_MOST_SEARCHES = 20
+
+
+def input_bound(payload: Mapping[str, Any], size: int) -> int:
+    """Bound the input tokens of a body of `size` bytes.
+
+    A token stands for at least one byte of the request. Pictures are the exception both
+    ways: their bytes say nothing of their tokens.
+    """
+    bound = size
+    for part in _parts(payload.get("messages")):
+        kind = part.get("type")
+        if kind in ("image_url", "image"):
+            bound += _IMAGE_TOKENS - len(_image(part))
+        elif kind in ("file", "document"):
+            bound += _DOCUMENT_TOKENS
+    return bound
+
+
+def web_searches_bound(payload: Mapping[str, Any]) -> int:
+    """Bound the web searches that a request may be billed for."""
+    searches = int("web_search_options" in payload)
+    for tool in payload.get("tools") or ():
+        if str(tool.get("type", "")).startswith("web_search"):
+            most = tool.get("max_uses")
+            searches += most if isinstance(most, int) else _MOST_SEARCHES
+    return searches
+
+
+def _parts(messages: Any) -> Iterator[Mapping[str, Any]]:
+    for message in messages or ():
+        content = message.get("content")
+        if isinstance(content, list):
+            yield from _nested(content)
+
+
+def _nested(content: list[Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the parts of a content, and those that a tool's result carries."""
+    for part in content:
+        if not isinstance(part, dict):
+            continue
+        yield part
+        if part.get("type") == "tool_result" and isinstance(part.get("content"), list):
+            yield from _nested(part["content"])
+
+
+def _image(part: Mapping[str, Any]) -> str:
+    """Return the URL or the base64 text of an image part of either format."""
+    image = part.get("image_url") or part.get("source")
+    if isinstance(image, dict):
+        image = image.get("url") or image.get("data")
+    return image if isinstance(image, str) else ""

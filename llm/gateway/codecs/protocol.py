@@ -1,0 +1,103 @@
+"""What the gateway asks of a codec."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from costs.pricing import Usage
+from devora_ops.common.errors import DevoraError
+from llm.snapshot import Target, Upstream
+
+
+class BadAnswerError(Exception):
+    """The upstream's answer makes no sense; args[0] ends "The provider's answer …"."""
+
+
+class ErrorInStreamError(Exception):
+    """The upstream reported an error inside a stream that had begun well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A whole answer: what the client gets, and what the ledger reads.
+
+    text: what was said, for an estimate where there is no usage.
+    """
+
+    body: bytes
+    text: str
+    usage: Any = None
+    service_tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What a stream says of its call at the end."""
+
+    call_id: str
+    cost_usd: str | None
+
+
+class StreamCodec(Protocol):
+    """Turns the events of one upstream stream into those of one client."""
+
+    @property
+    def text(self) -> str:
+        """What the model has said so far."""
+
+    @property
+    def usage(self) -> Any:
+        """The usage as the upstream told it last, or None."""
+
+    @property
+    def service_tier(self) -> str:
+        """The tier that served, if the upstream tells."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream has said that the stream is whole."""
+
+    def feed(self, event: bytes) -> Sequence[bytes]:
+        """Take one upstream event; return the client's, without their blank lines.
+
+        Raises BadAnswerError and ErrorInStreamError.
+        """
+
+    def finish(self, ours: Ours) -> Sequence[bytes]:
+        """Return the events that end a whole stream, with what it cost."""
+
+    def fail(self, call_id: str, error: DevoraError) -> Sequence[bytes]:
+        """Return the events that end a stream which is not whole."""
+
+
+class Codec(Protocol):
+    """One pair of formats. Stateless: one instance serves every call."""
+
+    def url(self, upstream: Upstream) -> str:
+        """Return where the request is posted to."""
+
+    def headers(self, upstream: Upstream) -> Mapping[str, str]:
+        """Return the headers of every request to an upstream."""
+
+    def prepare(
+        self, body: Mapping[str, Any], target: Target, *, default_max_tokens: int
+    ) -> dict[str, Any]:
+        """Return the body as the upstream gets it, bounded and metered.
+
+        Raises InvalidRequest for what this upstream cannot do.
+        """
+
+    def output_bound(self, payload: Mapping[str, Any]) -> int:
+        """Return the most tokens that a prepared body lets come out."""
+
+    def prompt_text(self, payload: Mapping[str, Any]) -> str:
+        """Return the texts of a prepared body, for an estimate."""
+
+    def read(self, raw: bytes) -> Reading:
+        """Read a whole answer; raises BadAnswerError."""
+
+    def read_usage(self, raw: Any) -> Usage | None:
+        """Normalise a usage object of the upstream's."""
+
+    def stream(self, body: Mapping[str, Any]) -> StreamCodec:
+        """Begin a stream for the client's own body."""

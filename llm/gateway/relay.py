@@ -1,0 +1,108 @@
+"""Relaying a stream: every event as it comes, metered, and ended with what it cost."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+
+import aiohttp
+
+from llm.gateway.call import Call, usd
+from llm.gateway.codecs.protocol import BadAnswerError, Ours, StreamCodec
+from llm.gateway.http import Send
+from llm.gateway.sse import EventSplitter, EventTooLongError
+
+KEEP_ALIVE_S = 15.0
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Relay:
+    """Passes one upstream stream on to one client.
+
+    The answer begins with the first event, so that a stream which begins with an error
+    can still be served by somebody else.
+    """
+
+    def __init__(self, call: Call, send: Send, stream: StreamCodec) -> None:
+        self._call = call
+        self._send = send
+        self._stream = stream
+        self._sending = asyncio.Lock()
+        self.begun = False
+
+    async def run(self, response: aiohttp.ClientResponse) -> None:
+        """Relay to the proper end; raises BadAnswerError when there is none.
+
+        ErrorInStreamError passes through. The attempt is left to the caller to settle.
+        """
+        keep_alive = asyncio.create_task(self._keep_alive())
+        try:
+            await self._relay(response)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise BadAnswerError("broke off") from error
+        except EventTooLongError as error:
+            raise BadAnswerError("sent an event that is too long") from error
+        finally:
+            keep_alive.cancel()
+        if not self._stream.ended:
+            raise BadAnswerError("ended too early")
+
+    async def finish(self) -> None:
+        """Say what the call cost, and end the stream."""
+        cost = self._call.cost_usd
+        ours = Ours(str(self._call.id), None if cost is None else usd(cost))
+        await self._write(self._stream.finish(ours))
+        await self._close()
+
+    async def fail(self, events: Iterable[bytes]) -> None:
+        """Tell the client that the stream is not whole, and end it."""
+        await self._write(events)
+        await self._close()
+
+    async def _relay(self, response: aiohttp.ClientResponse) -> None:
+        splitter = EventSplitter()
+        async for piece in response.content.iter_any():
+            events: list[bytes] = []
+            try:
+                for event in splitter.feed(piece):
+                    events += self._stream.feed(event)
+                    if self._stream.ended:
+                        return
+            finally:
+                # One write for all that came together; what came before an error too.
+                await self._pass_on(events)
+
+    async def _pass_on(self, events: Sequence[bytes]) -> None:
+        if self.begun or any(not event.startswith(b":") for event in events):
+            await self._write(events)
+
+    async def _write(self, events: Iterable[bytes]) -> None:
+        body = b"".join(event + b"\n\n" for event in events)
+        async with self._sending:
+            await self._begin()
+            if body:
+                await self._send(
+                    {"type": "http.response.body", "body": body, "more_body": True}
+                )
+
+    async def _begin(self) -> None:
+        if self.begun:
+            return
+        self.begun = True
+        self._call.first_byte()
+        headers = [*_HEADERS, *self._call.headers()]
+        await self._send(
+            {"type": "http.response.start", "status": 200, "headers": headers}
+        )
+
+    async def _close(self) -> None:
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _keep_alive(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                await asyncio.sleep(KEEP_ALIVE_S)
+                await self._write([b": keep-alive"])

@@ -1,0 +1,100 @@
+"""One authenticated request from its bytes to its end: expand → plan → dispatch."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from costs.facts import Who
+from devora_ops.common.errors import DevoraError
+from devora_ops.common.snapshots import Snapshot
+from llm.gateway import validation
+from llm.gateway.books import Books
+from llm.gateway.call import Call
+from llm.gateway.dispatch import Dispatcher
+from llm.gateway.expansion import Expand
+from llm.gateway.http import Receive, Send, send_error
+from llm.gateway.planning import make_plan
+from llm.snapshot import Catalogue
+
+log = logging.getLogger("[LLM]")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Serves calls of every format with what one process keeps."""
+
+    books: Books
+    dispatcher: Dispatcher
+    catalogue: Snapshot[Catalogue]
+    expand: Expand
+
+    async def serve(self, call: Call, raw: bytes, receive: Receive, send: Send) -> None:
+        """Answer one request; every way out settles what was tried."""
+        watch = asyncio.create_task(_watch(receive, call, asyncio.current_task()))
+        try:
+            await self._serve(call, raw, send)
+        except DevoraError as error:
+            self.books.close(call, error.status, error.code)
+            headers = [*call.headers(), *call.cost_header()]
+            body = call.format.error(error, call.request_id)
+            await send_error(send, error, headers, body=body)
+        except asyncio.CancelledError:
+            if not call.client_gone:
+                self.books.close(call, 503, "shutting_down")
+                raise
+            self.books.close(call, 499, "client_gone")
+        except Exception:
+            self.books.close(call, 500, "internal_error")
+            raise
+        finally:
+            watch.cancel()
+
+    async def _serve(self, call: Call, raw: bytes, send: Send) -> None:
+        body = validation.parse(raw)
+        call.requested = validation.check_model(body)
+        await self._expand(call, body)
+        call.format.check(call.body)
+        call.stream = bool(call.body.get("stream"))
+        call.who = replace(call.who, end_user=call.format.end_user(call.body))
+        plan = make_plan(self.catalogue.current, call.body.pop("model", call.requested))
+        await self.dispatcher.serve(call, plan, send)
+
+    async def _expand(self, call: Call, body: dict[str, Any]) -> None:
+        call.who = Who(team=call.key.team, agent=call.key.agent, key=call.key.public_id)
+        expanded = await self.expand(call.requested, body, call.request_id)
+        if expanded is None:
+            call.body = _without_ours(body)
+            return
+        call.body = expanded.body
+        call.who = replace(
+            call.who,
+            prompt=expanded.prompt,
+            prompt_version=expanded.prompt_version,
+            experiment=expanded.experiment,
+            variant=expanded.variant,
+        )
+
+
+def _without_ours(body: dict[str, Any]) -> dict[str, Any]:
+    for ours in ("variables", "unit"):
+        body.pop(ours, None)
+    return body
+
+
+async def _watch(
+    receive: Receive, call: Call, serving: "asyncio.Task[Any] | None"
+) -> None:
+    """Cancel the serving task once its client has gone.
+
+    The end of an answer reads as a client that has gone too; then the call is settled.
+    """
+    with contextlib.suppress(OSError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    if call.ended:
+        return
+    call.client_gone = True
+    if serving is not None:
+        serving.cancel()
