@@ -67,12 +67,16 @@ class RouteSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What can be called; models are keyed by `provider/name`."""
+    """What can be called; models are keyed by `provider/name`.
+
+    disabled: the models that somebody has switched off.
+    """
 
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     models: Mapping[str, Target] = field(default_factory=dict)
     by_name: Mapping[str, Sequence[Target]] = field(default_factory=dict)
     routes: Mapping[str, RouteSnapshot] = field(default_factory=dict)
+    disabled: frozenset[str] = frozenset()
 
 
 _KEYS = """
@@ -102,12 +106,12 @@ class CatalogueLoader:
     async def __call__(self, connection: Connection) -> Catalogue:
         """Read everything that is active."""
         upstreams = await self._upstreams(connection)
-        models = await self._models(connection, upstreams)
+        models, disabled = await self._models(connection, upstreams)
         by_name: defaultdict[str, list[Target]] = defaultdict(list)
         for target in models.values():
             by_name[target.name].append(target)
         routes = await self._routes(connection, models)
-        return Catalogue(upstreams, models, dict(by_name), routes)
+        return Catalogue(upstreams, models, dict(by_name), routes, disabled)
 
     async def _upstreams(self, connection: Connection) -> dict[str, Upstream]:
         rows = await _rows(
@@ -133,18 +137,21 @@ class CatalogueLoader:
 
     async def _models(
         self, connection: Connection, upstreams: Mapping[str, Upstream]
-    ) -> dict[str, Target]:
+    ) -> tuple[dict[str, Target], frozenset[str]]:
         rows = await _rows(
             connection,
-            "SELECT p.slug, m.name, m.max_output_tokens FROM llm_model AS m "
-            "JOIN llm_provider AS p ON p.id = m.provider_id WHERE m.is_active",
+            "SELECT p.slug, m.name, m.max_output_tokens, m.is_active "
+            "FROM llm_model AS m JOIN llm_provider AS p ON p.id = m.provider_id",
         )
-        targets = (
-            Target(upstreams[row["slug"]], row["name"], 1, row["max_output_tokens"])
+        targets = {
+            f"{row['slug']}/{row['name']}": Target(
+                upstreams[row["slug"]], row["name"], 1, row["max_output_tokens"]
+            )
             for row in rows
-            if row["slug"] in upstreams
-        )
-        return {target.model: target for target in targets}
+            if row["slug"] in upstreams and row["is_active"]
+        }
+        disabled = {f"{r['slug']}/{r['name']}" for r in rows if not r["is_active"]}
+        return targets, frozenset(disabled)
 
     async def _routes(
         self, connection: Connection, models: Mapping[str, Target]

@@ -17,6 +17,7 @@ from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
 from llm.gateway.authentication import authenticate, bearer_token, require
 from llm.gateway.books import Books
 from llm.gateway.call import Call
+from llm.gateway.discovery import Discovery
 from llm.gateway.dispatch import Dispatcher
 from llm.gateway.errors import openai_error
 from llm.gateway.exchange import Exchange
@@ -75,11 +76,13 @@ class Gateway:
         self._ledger = Ledger(config.database_url)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
+        self._discovery = Discovery(self._pool, self._catalogue)
         books = Books(self._ledger, self._recorder)
         dispatcher = Dispatcher(
             exchange=Exchange(self._client, books),
             books=books,
             health=self._health,
+            discovery=self._discovery,
             prices=prices,
             budgets=budget_scopes,
         )
@@ -104,6 +107,7 @@ class Gateway:
         await self._ledger.stop()
         await self._recorder.flushed()
         await self._health.told()
+        await self._discovery.written()
         await self._client.stop()
         await self._keeper.stop()
         await self._pool.close()

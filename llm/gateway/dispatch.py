@@ -15,6 +15,7 @@ from llm.gateway.attempt import Attempt
 from llm.gateway.books import Books
 from llm.gateway.bulkhead import Bulkhead
 from llm.gateway.call import Call
+from llm.gateway.discovery import Discovery
 from llm.gateway.exchange import Exchange, RefusedError
 from llm.gateway.health import Health
 from llm.gateway.http import Send
@@ -31,6 +32,7 @@ class Dispatcher:
     exchange: Exchange
     books: Books
     health: Health
+    discovery: Discovery
     prices: Snapshot[PriceBook]
     budgets: Snapshot[Budgets]
     bulkhead: Bulkhead = field(default_factory=Bulkhead)
@@ -106,6 +108,7 @@ class Dispatcher:
             self.bulkhead.leave(provider)
         if refusal is None:
             self.health.succeeded(target, permit)
+            self.discovery.served(target)
         else:  # the answer had begun: for this call nothing can be mended
             self.health.refused(target, permit, refusal)
         return None

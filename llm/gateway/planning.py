@@ -28,6 +28,12 @@ def make_plan(catalogue: Catalogue, requested: str) -> Plan:
     route = catalogue.routes.get(requested)
     if route is not None and route.targets:
         return Plan(_ordered(route), route.default_max_tokens)
+    if requested in catalogue.disabled:
+        raise NotFound(
+            f"The model `{requested[:200]}` is switched off here.",
+            code="model_not_found",
+            param="model",
+        )
     provider, slash, rest = requested.partition("/")
     if slash and rest and provider in catalogue.upstreams:
         known = catalogue.models.get(requested)

@@ -1,5 +1,6 @@
 """One call from agent to ledger, with the client that agents really use."""
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -108,13 +109,41 @@ def test_a_bare_name_reaches_the_one_provider_that_has_it(client: openai.OpenAI)
     assert answer.choices[0].message.content
 
 
-def test_an_unknown_model_of_a_known_provider_is_called_unpriced(
+def test_an_unknown_model_of_a_known_provider_is_called_unpriced_and_entered(
     installation: Installation, caller: Caller, client: openai.OpenAI
 ):
-    client.chat.completions.create(model="simulator/brand-new", messages=HELLO)
+    name = f"brand-new-{uuid.uuid4().hex[:6]}"
+    client.chat.completions.create(model=f"simulator/{name}", messages=HELLO)
 
     (call,) = installation.calls(caller)
-    assert (call["model"], call["cost_usd"]) == ("simulator/brand-new", None)
+    assert (call["model"], call["cost_usd"]) == (f"simulator/{name}", None)
+    query = "SELECT is_active, color_slot FROM llm_model WHERE name = %s"
+    wait_until(lambda: bool(installation.rows(query, name)))
+    (row,) = installation.rows(query, name)
+    assert row["is_active"]
+    assert 1 <= row["color_slot"] <= 12
+
+
+def test_a_model_that_was_never_served_is_not_entered(
+    installation: Installation, client: openai.OpenAI
+):
+    name = f"sim-404-tag-{uuid.uuid4().hex[:6]}"
+    with pytest.raises(openai.APIStatusError):
+        client.chat.completions.create(model=f"simulator/{name}", messages=HELLO)
+    assert installation.rows("SELECT 1 FROM llm_model WHERE name = %s", name) == []
+
+
+def test_a_model_that_is_switched_off_is_not_called(
+    installation: Installation, client: openai.OpenAI
+):
+    model = installation.model(f"sim-instant-tag-{uuid.uuid4().hex[:6]}")
+    with installation.orm():
+        from llm.models import Model
+
+        Model.objects.filter(name=model.partition("/")[2]).update(is_active=False)
+    installation.caller()  # once a younger key is taken, the change is in force
+    with pytest.raises(openai.NotFoundError, match="switched off"):
+        client.chat.completions.create(model=model, messages=HELLO)
 
 
 def test_a_model_without_a_price_is_refused_under_a_hard_budget(
