@@ -7,6 +7,9 @@ from typing import Any, TypeGuard
 from costs.pricing import Usage
 from llm.snapshot import Upstream
 
+# `prompt_tokens` counts cache reads and writes too; Anthropic's `input_tokens` does not.
+INPUT_INCLUDES_CACHE = True
+
 MOST_TOKENS = 20_000_000  # no context window is larger; a bigger count is nonsense
 
 
