@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 HOT = [
     "llm.gateway.app",
+    "llm.providers.anthropic",
     "llm.providers.openai",
+    "llm.translation.chat_over_messages",
+    "llm.translation.messages_over_chat",
     "costs.ledger",
     "costs.pricing",
     "prompts.rendering",
