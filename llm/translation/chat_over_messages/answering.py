@@ -5,6 +5,7 @@ from typing import Any
 
 from llm.translation import endings, usage
 from llm.translation.arguments import as_text
+from llm.translation.shapes import objects_at
 
 
 def answer(message: Mapping[str, Any], *, created: int) -> dict[str, Any]:
@@ -42,9 +43,7 @@ def head(message: Mapping[str, Any], kind: str, created: int) -> dict[str, Any]:
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    blocks = [
-        block for block in message.get("content") or () if isinstance(block, dict)
-    ]
+    blocks = objects_at(message, "content")
     calls = [_tool_call(block) for block in blocks if block.get("type") == "tool_use"]
     refusal = endings.refusal_text(
         message.get("stop_reason"), message.get("stop_details")

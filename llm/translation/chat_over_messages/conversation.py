@@ -76,7 +76,10 @@ def _tool_uses(message: Mapping[str, Any], where: str) -> Iterable[Block]:
         raise unsupported(
             f"{where}.function_call", "`function_call` is not supported; use `tools`."
         )
-    for call in message.get("tool_calls") or ():
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise malformed(f"{where}.tool_calls", "`tool_calls` must be a list.")
+    for call in calls:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise unsupported(

@@ -8,6 +8,7 @@ from llm.providers.anthropic import merge_usage
 from llm.translation import endings, usage
 from llm.translation.arguments import as_text
 from llm.translation.chat_over_messages.answering import head
+from llm.translation.shapes import object_at
 
 Chunk = dict[str, Any]
 
@@ -41,7 +42,7 @@ class Stream:
         self.ended = False
         self._created = created
         self._head = head({}, "chat.completion.chunk", created)
-        self._calls: dict[Any, _Call] = {}
+        self._calls: dict[int, _Call] = {}
         self._finished = False
 
     def feed(self, event: Mapping[str, Any]) -> list[Chunk]:
@@ -53,17 +54,17 @@ class Stream:
         return read(self, event) if read else []
 
     def _start(self, event: Mapping[str, Any]) -> list[Chunk]:
-        message = _object(event, "message")
+        message = object_at(event, "message")
         self._head = head(message, "chat.completion.chunk", self._created)
         self.raw_usage = merge_usage(self.raw_usage, message.get("usage"))
         return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
 
     def _open(self, event: Mapping[str, Any]) -> list[Chunk]:
-        block = _object(event, "content_block")
+        block = object_at(event, "content_block")
         if block.get("type") != "tool_use":
             return self._text(block)
         call = _Call(len(self._calls), block.get("input"))
-        self._calls[event.get("index")] = call
+        self._calls[_place(event)] = call
         name = str(block.get("name") or "")
         opening = {
             "index": call.index,
@@ -74,23 +75,23 @@ class Stream:
         return [self._chunk({"tool_calls": [opening]})]
 
     def _delta(self, event: Mapping[str, Any]) -> list[Chunk]:
-        delta = _object(event, "delta")
+        delta = object_at(event, "delta")
         if delta.get("type") != "input_json_delta":
             return self._text(delta)
-        call = self._calls.get(event.get("index"))
+        call = self._calls.get(_place(event))
         # A server's own tool writes its input too, which is not the client's to see.
         return self._arguments(call, delta.get("partial_json")) if call else []
 
     def _close(self, event: Mapping[str, Any]) -> list[Chunk]:
         """Give a call without arguments the empty object that a client can parse."""
-        call = self._calls.get(event.get("index"))
+        call = self._calls.get(_place(event))
         if call is None or call.has_arguments:
             return []
         return self._arguments(call, as_text(call.early))
 
     def _end_delta(self, event: Mapping[str, Any]) -> list[Chunk]:
         self.raw_usage = merge_usage(self.raw_usage, event.get("usage"))
-        delta = _object(event, "delta")
+        delta = object_at(event, "delta")
         reason = delta.get("stop_reason")
         return self._finish(reason, delta.get("stop_details")) if reason else []
 
@@ -103,7 +104,7 @@ class Stream:
         return chunks
 
     def _error(self, event: Mapping[str, Any]) -> list[Chunk]:
-        error = _object(event, "error")
+        error = object_at(event, "error")
         raise StreamFailed(
             str(error.get("type") or "api_error"), str(error.get("message") or "")
         )
@@ -147,6 +148,7 @@ class Stream:
     }
 
 
-def _object(event: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = event.get(name)
-    return value if isinstance(value, dict) else {}
+def _place(event: Mapping[str, Any]) -> int:
+    """Return which block an event is about."""
+    index = event.get("index")
+    return index if isinstance(index, int) else 0

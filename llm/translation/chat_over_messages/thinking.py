@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm.translation.chat_over_messages import generations
+from llm.translation.shapes import object_at
 
 LEAST_BUDGET = 1024
 _BUDGETS = {
@@ -44,19 +45,20 @@ def sampling_fields(
     Chats go up to a temperature of 2, messages to 1; and of temperature and top_p
     newer models take only one.
     """
-    thinking = asked.get("thinking") or {}
-    if not generations.samples(asked["model"]) or thinking.get("type") in (
-        "enabled",
-        "adaptive",
-    ):
+    thinks = object_at(asked, "thinking").get("type") in ("enabled", "adaptive")
+    if thinks or not generations.samples(asked["model"]):
         return {}
     names = ("top_k", "temperature")
     fields = {name: body[name] for name in names if body.get(name) is not None}
     if "temperature" in fields:
-        fields["temperature"] = min(fields["temperature"], 1)
+        fields["temperature"] = _capped(fields["temperature"])
     elif body.get("top_p") is not None:
         fields["top_p"] = body["top_p"]
     return fields
+
+
+def _capped(temperature: Any) -> Any:
+    return min(temperature, 1) if isinstance(temperature, int | float) else temperature
 
 
 def _adaptive(effort: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from llm.translation import endings, usage
 from llm.translation.arguments import as_object
+from llm.translation.shapes import object_at, objects_at
 
 _REASONING = ("reasoning_content", "reasoning")
 
@@ -15,10 +16,8 @@ def answer(completion: Mapping[str, Any]) -> dict[str, Any]:
     Reasoning becomes a thinking block with an empty signature, which only tells that no
     model of Anthropic's thought it.
     """
-    choices = completion.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else {}
-    said = choice.get("message") or {}
-    content = _content(said)
+    choice = next(iter(objects_at(completion, "choices")), {})
+    content = _content(object_at(choice, "message"))
     calls_tools = any(block["type"] == "tool_use" for block in content)
     finish = choice.get("finish_reason")
     return {
@@ -63,11 +62,11 @@ def _content(said: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name in ("content", "refusal")
         if (text := text_of(said, name))
     )
-    return [*blocks, *map(_tool_use, said.get("tool_calls") or ())]
+    return [*blocks, *map(_tool_use, objects_at(said, "tool_calls"))]
 
 
 def _tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = call.get("function") or {}
+    function = object_at(call, "function")
     return {
         "type": "tool_use",
         "id": str(call.get("id") or ""),

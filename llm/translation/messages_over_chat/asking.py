@@ -6,6 +6,7 @@ from typing import Any
 from llm.translation.messages_over_chat.conversation import join_conversation
 from llm.translation.messages_over_chat.tools import is_closed, tool_fields
 from llm.translation.refusals import malformed, unsupported
+from llm.translation.shapes import object_at
 
 _KEPT = ("model", "temperature", "top_p", "stream")
 _TIERS = {"auto": "auto", "standard_only": "default"}
@@ -32,7 +33,7 @@ def request(body: Mapping[str, Any], *, limit: str = "max_tokens") -> dict[str, 
     for name, sentence in _IMPOSSIBLE.items():
         if body.get(name):
             raise unsupported(name, sentence)
-    metadata = _object(body, "metadata")
+    metadata = object_at(body, "metadata")
     fields = {
         **{name: body.get(name) for name in _KEPT},
         "messages": join_conversation(body.get("system"), body.get("messages")),
@@ -52,8 +53,8 @@ def _effort(body: Mapping[str, Any]) -> str | None:
 
     Without thinking nothing is said: a model that cannot reason refuses the field.
     """
-    thinking = _object(body, "thinking")
-    effort = _object(body, "output_config").get("effort")
+    thinking = object_at(body, "thinking")
+    effort = object_at(body, "output_config").get("effort")
     if thinking.get("type") not in ("enabled", "adaptive"):
         return None
     if effort in _EFFORTS:
@@ -67,7 +68,7 @@ def _effort(body: Mapping[str, Any]) -> str | None:
 
 
 def _response_format(body: Mapping[str, Any]) -> dict[str, Any] | None:
-    output = _object(body, "output_config").get("format") or body.get("output_format")
+    output = object_at(body, "output_config").get("format") or body.get("output_format")
     if not output:
         return None
     schema = output.get("schema") if isinstance(output, dict) else None
@@ -75,8 +76,3 @@ def _response_format(body: Mapping[str, Any]) -> dict[str, Any] | None:
         raise malformed("output_config", "An output format needs its `schema`.")
     named = {"name": _SCHEMA_NAME, "schema": schema, "strict": is_closed(schema)}
     return {"type": "json_schema", "json_schema": named}
-
-
-def _object(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = body.get(name)
-    return value if isinstance(value, dict) else {}

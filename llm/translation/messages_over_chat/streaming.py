@@ -10,6 +10,7 @@ from llm.translation.messages_over_chat.answering import (
     text_of,
 )
 from llm.translation.messages_over_chat.writing import Block, Event, Writer
+from llm.translation.shapes import object_at, objects_at
 
 
 class Stream:
@@ -34,11 +35,10 @@ class Stream:
         """
         events = self._start(chunk)
         self.raw_usage = chunk.get("usage") or self.raw_usage
-        for choice in chunk.get("choices") or ():
-            if not isinstance(choice, dict) or choice.get("index", 0) != 0:
-                continue
-            self._finish = choice.get("finish_reason") or self._finish
-            self._read(choice.get("delta") or {})
+        for choice in objects_at(chunk, "choices"):
+            if choice.get("index", 0) == 0:
+                self._finish = choice.get("finish_reason") or self._finish
+                self._read(object_at(choice, "delta"))
         return [*events, *self._writer.take()]
 
     def end(self) -> list[Event]:
@@ -66,12 +66,11 @@ class Stream:
         self._writer.speak("thinking", reasoning_of(delta))
         self._writer.speak("text", text_of(delta, "content"))
         self._writer.speak("text", text_of(delta, "refusal"))
-        for piece in delta.get("tool_calls") or ():
-            if isinstance(piece, dict):
-                self._read_call(piece)
+        for piece in objects_at(delta, "tool_calls"):
+            self._read_call(piece)
 
     def _read_call(self, piece: Mapping[str, Any]) -> None:
-        function = piece.get("function") or {}
+        function = object_at(piece, "function")
         call = self._call(piece, text_of(function, "name"))
         call.add(text_of(function, "arguments"))
 
@@ -82,6 +81,7 @@ class Stream:
         name that comes with an id of its own begins another call.
         """
         index, call_id = piece.get("index"), text_of(piece, "id")
+        index = index if isinstance(index, int) else None
         known = self._last if index is None else self._calls.get(index)
         if known is None or (name and call_id and known.id != call_id and known.name):
             known = self._writer.begin(Block("tool_use", call_id or self._made_id()))
