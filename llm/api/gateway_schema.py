@@ -6,11 +6,12 @@ wire format passes through as it is.
 
 from typing import Any, Final
 
-_STRING: Final = {"type": "string"}
-_INTEGER: Final = {"type": "integer"}
-_REQUEST_ID: Final = {"X-Request-Id": {"schema": _STRING}}
+from llm.api import gateway_bodies as bodies
+from llm.api.gateway_bodies import STRING
+
+_REQUEST_ID: Final = {"X-Request-Id": {"schema": STRING}}
 _ANSWER_HEADERS: Final = _REQUEST_ID | {
-    name: {"schema": _STRING, "description": told}
+    name: {"schema": STRING, "description": told}
     for name, told in {
         "X-Devora-Call-Id": "The call in /api/v1/calls/.",
         "X-Devora-Cost-Usd": "What the call cost; a stream tells it at its end.",
@@ -18,123 +19,6 @@ _ANSWER_HEADERS: Final = _REQUEST_ID | {
         "X-Devora-Model": "The model that answered, as provider/name.",
         "X-Devora-Attempts": "How many upstream tries it took.",
     }.items()
-}
-
-_MESSAGE: Final = {
-    "type": "object",
-    "required": ["role"],
-    "properties": {
-        "role": {
-            "type": "string",
-            "enum": ["system", "developer", "user", "assistant", "tool"],
-        },
-        "content": {
-            "oneOf": [_STRING, {"type": "array", "items": {"type": "object"}}],
-            "nullable": True,
-        },
-        "tool_calls": {"type": "array", "items": {"type": "object"}},
-        "tool_call_id": _STRING,
-    },
-    "additionalProperties": True,
-}
-
-_CHAT_REQUEST: Final = {
-    "type": "object",
-    "required": ["model"],
-    "properties": {
-        "model": {
-            "type": "string",
-            "description": "A route (`smart`), `provider/name`, a bare model name, or a "
-            "prompt: `prompt:<slug>`, `prompt:<slug>@<label>`, `prompt:<slug>@<number>`.",
-        },
-        "messages": {
-            "type": "array",
-            "items": {"$ref": "#/components/schemas/ChatMessage"},
-            "description": "May be left out with a prompt; follows its messages.",
-        },
-        "stream": {"type": "boolean", "default": False},
-        "max_tokens": {"type": "integer", "minimum": 1},
-        "max_completion_tokens": {"type": "integer", "minimum": 1},
-        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
-        "top_p": {"type": "number", "minimum": 0, "maximum": 1},
-        "n": {"type": "integer", "minimum": 1},
-        "user": {"type": "string", "description": "Your end user, as a dimension."},
-        "variables": {
-            "type": "object",
-            "description": "Values of the prompt's variables; not sent upstream.",
-        },
-        "unit": {
-            "type": "string",
-            "description": "What an experiment assigns a variant to; else `user`.",
-        },
-    },
-    "additionalProperties": True,
-}
-
-_CHAT_ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "id": _STRING,
-        "object": {"type": "string", "enum": ["chat.completion"]},
-        "created": _INTEGER,
-        "model": _STRING,
-        "choices": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "index": _INTEGER,
-                    "message": {"$ref": "#/components/schemas/ChatMessage"},
-                    "finish_reason": {"type": "string", "nullable": True},
-                },
-            },
-        },
-        "usage": {
-            "type": "object",
-            "properties": {
-                "prompt_tokens": _INTEGER,
-                "completion_tokens": _INTEGER,
-                "total_tokens": _INTEGER,
-            },
-            "additionalProperties": True,
-        },
-    },
-    "additionalProperties": True,
-}
-
-_MODELS_ANSWER: Final = {
-    "type": "object",
-    "properties": {
-        "object": {"type": "string", "enum": ["list"]},
-        "data": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "id": _STRING,
-                    "object": {"type": "string", "enum": ["model"]},
-                    "created": _INTEGER,
-                    "owned_by": _STRING,
-                },
-            },
-        },
-    },
-}
-
-_ERROR: Final = {
-    "type": "object",
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": _STRING,
-                "type": _STRING,
-                "param": {"type": "string", "nullable": True},
-                "code": {"type": "string", "nullable": True},
-            },
-        }
-    },
 }
 
 _REFUSALS: Final = {
@@ -157,35 +41,83 @@ def add_gateway(
     """Add /v1 to a generated schema (a drf-spectacular postprocessing hook)."""
     schemas = result.setdefault("components", {}).setdefault("schemas", {})
     schemas |= {
-        "ChatMessage": _MESSAGE,
-        "ChatCompletionRequest": _CHAT_REQUEST,
-        "ChatCompletion": _CHAT_ANSWER,
-        "ModelList": _MODELS_ANSWER,
-        "GatewayError": _ERROR,
+        "ChatMessage": bodies.MESSAGE,
+        "ChatCompletionRequest": bodies.CHAT_REQUEST,
+        "ChatCompletion": bodies.CHAT_ANSWER,
+        "MessagesRequest": bodies.MESSAGES_REQUEST,
+        "Message": bodies.MESSAGES_ANSWER,
+        "MessagesError": bodies.MESSAGES_ERROR,
+        "EmbeddingsRequest": bodies.EMBEDDINGS_REQUEST,
+        "Embeddings": bodies.EMBEDDINGS_ANSWER,
+        "ModelList": bodies.MODELS_ANSWER,
+        "GatewayError": bodies.ERROR,
     }
     result["paths"] |= {
         "/v1/chat/completions": {"post": _chat()},
+        "/v1/messages": {"post": _messages()},
+        "/v1/embeddings": {"post": _embeddings()},
         "/v1/models": {"get": _models()},
     }
     return result
 
 
 def _chat() -> dict[str, Any]:
-    content = {
-        "application/json": {"schema": _ref("ChatCompletion")},
-        "text/event-stream": {"schema": _STRING},
-    }
-    body = {"application/json": {"schema": _ref("ChatCompletionRequest")}}
+    return _call(
+        "chat_completions",
+        "Answer a chat",
+        "Answer a chat: OpenAI's wire format, JSON or server-sent events. Unknown "
+        "fields pass upstream untouched.",
+        asked="ChatCompletionRequest",
+        answered="ChatCompletion",
+        streams=True,
+    )
+
+
+def _messages() -> dict[str, Any]:
+    return _call(
+        "messages_create",
+        "Answer messages",
+        "Answer messages: Anthropic's wire format, JSON or server-sent events; the key "
+        "as `x-api-key` or as Bearer.",
+        asked="MessagesRequest",
+        answered="Message",
+        streams=True,
+        refused="MessagesError",
+    )
+
+
+def _embeddings() -> dict[str, Any]:
+    return _call(
+        "embeddings_create",
+        "Embed texts",
+        "Embed texts: OpenAI's wire format.",
+        asked="EmbeddingsRequest",
+        answered="Embeddings",
+    )
+
+
+def _call(
+    operation: str,
+    summary: str,
+    description: str,
+    *,
+    asked: str,
+    answered: str,
+    streams: bool = False,
+    refused: str = "GatewayError",
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": _ref(answered)}}
+    if streams:
+        content["text/event-stream"] = {"schema": STRING}
+    body = {"application/json": {"schema": _ref(asked)}}
     return {
-        "operationId": "chat_completions",
-        "summary": "Answer a chat",
-        "description": "Answer a chat: OpenAI's wire format, JSON or server-sent "
-        "events. Unknown fields pass upstream untouched.\n\nScope of the API key: "
-        "`call`.",
+        "operationId": operation,
+        "summary": summary,
+        "description": f"{description}\n\nScope of the API key: `call`.",
         "tags": ["gateway"],
         "security": [{"ApiKey": []}],
         "requestBody": {"required": True, "content": body},
-        "responses": _responses("The answer.", content, _ANSWER_HEADERS),
+        "responses": _responses("The answer.", content, _ANSWER_HEADERS, refused),
     }
 
 
@@ -202,8 +134,10 @@ def _models() -> dict[str, Any]:
     }
 
 
-def _responses(told: str, content: Any, headers: Any) -> dict[str, Any]:
-    refusal = {"application/json": {"schema": _ref("GatewayError")}}
+def _responses(
+    told: str, content: Any, headers: Any, refused: str = "GatewayError"
+) -> dict[str, Any]:
+    refusal = {"application/json": {"schema": _ref(refused)}}
     return {
         "200": {"description": told, "content": content, "headers": headers},
         **{

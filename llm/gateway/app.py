@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,10 @@ from llm.gateway.books import Books
 from llm.gateway.call import Call
 from llm.gateway.discovery import Discovery
 from llm.gateway.dispatch import Dispatcher
-from llm.gateway.errors import openai_error
+from llm.gateway.errors import anthropic_error, openai_error
 from llm.gateway.exchange import Exchange
 from llm.gateway.expansion import Expand
-from llm.gateway.formats import CHAT, EMBEDDINGS, Format
+from llm.gateway.formats import CHAT, EMBEDDINGS, MESSAGES, Format
 from llm.gateway.health import Health, breakers
 from llm.gateway.http import (
     ClientGoneError,
@@ -30,7 +30,6 @@ from llm.gateway.http import (
     Scope,
     Send,
     header,
-    read_body,
     request_id,
     send_bytes,
     send_error,
@@ -41,6 +40,8 @@ from llm.gateway.upstream import UpstreamClient
 from llm.snapshot import Key, catalogue, keys
 
 log = logging.getLogger("[LLM]")
+
+_MESSAGES = "/v1/messages"
 
 Endpoint = Callable[[Key, str, Scope, Receive, Send], Awaitable[None]]
 
@@ -89,6 +90,7 @@ class Gateway:
         self._service = Service(books, dispatcher, self._catalogue, config.expand)
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
+            _MESSAGES: {"POST": self._serving(MESSAGES)},
             "/v1/embeddings": {"POST": self._serving(EMBEDDINGS)},
             "/v1/models": {"GET": self._list_models},
         }
@@ -113,25 +115,27 @@ class Gateway:
         await self._pool.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; whatever is wrong with it leaves in OpenAI's shape."""
+        """Serve one request; whatever is wrong with it leaves in the endpoint's shape."""
         asked = request_id(scope)
+        once = _Once(send)
         try:
             endpoint = self._endpoint(scope)
             key = self._authenticate(scope)
-            await endpoint(key, asked, scope, receive, send)
+            await endpoint(key, asked, scope, receive, once)
         except ClientGoneError:
             return
         except DevoraError as error:
-            await _refuse(send, error, asked)
+            await _refuse(once, error, asked, scope)
         except Exception:
-            # Before an answer began: afterwards the server closes the connection.
             log.exception("request %s failed", asked)
+            if once.begun:
+                raise  # the server closes the connection: nothing else can be said
             failed = DevoraError(
                 "Something failed on our side; the request id finds it in the logs.",
                 status=500,
                 code="internal_error",
             )
-            await _refuse(send, failed, asked)
+            await _refuse(once, failed, asked, scope)
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         methods = self._endpoints.get(scope["path"].rstrip("/"))
@@ -148,9 +152,13 @@ class Gateway:
         return endpoint
 
     def _authenticate(self, scope: Scope) -> Key:
-        authorization = header(scope, b"authorization")
-        token = bearer_token(authorization.decode("latin-1") if authorization else None)
-        key = authenticate(token, self._keys.current, now=dt.datetime.now(dt.UTC))
+        token = header(scope, b"x-api-key") if _is_messages(scope) else None
+        if token is not None:
+            presented = token.decode("latin-1").strip()
+        else:
+            told = header(scope, b"authorization")
+            presented = bearer_token(told.decode("latin-1") if told else None)
+        key = authenticate(presented, self._keys.current, now=dt.datetime.now(dt.UTC))
         require(key, "call")
         return key
 
@@ -158,9 +166,7 @@ class Gateway:
         async def serve(
             key: Key, asked: str, scope: Scope, receive: Receive, send: Send
         ) -> None:
-            call = Call(key, asked, wire)
-            raw = await read_body(scope, receive)
-            await self._service.serve(call, raw, receive, send)
+            await self._service.serve(Call(key, asked, wire), scope, receive, send)
 
         return serve
 
@@ -185,6 +191,23 @@ class Gateway:
         )
 
 
-async def _refuse(send: Send, error: DevoraError, asked: str) -> None:
+class _Once:
+    """A send that knows whether an answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
+        self.begun = True
+        return self._send(message)
+
+
+def _is_messages(scope: Scope) -> bool:
+    return bool(scope["path"].startswith(_MESSAGES))
+
+
+async def _refuse(send: Send, error: DevoraError, asked: str, scope: Scope) -> None:
     headers = [(b"x-request-id", asked.encode())]
-    await send_error(send, error, headers, body=openai_error(error, asked))
+    shape = anthropic_error if _is_messages(scope) else openai_error
+    await send_error(send, error, headers, body=shape(error, asked))

@@ -39,6 +39,11 @@ class Call:
     ttft_ms: float | None = None
     client_gone: bool = False
 
+    def __post_init__(self) -> None:
+        """Name who calls, so that a refusal is somebody's too."""
+        key = self.key
+        self.who = Who(team=key.team, agent=key.agent, key=key.public_id)
+
     def elapsed_ms(self) -> float:
         """Return how long ago the request arrived."""
         return (time.perf_counter() - self.began) * 1000
@@ -58,8 +63,11 @@ class Call:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says of its call; a stream tells its cost later."""
+        asked = self.request_id.encode()
+        theirs = self.format.request_id_header
         return [
-            (b"x-request-id", self.request_id.encode()),
+            (b"x-request-id", asked),
+            *([(theirs, asked)] if theirs else []),
             (b"x-devora-call-id", str(self.id).encode()),
             (b"x-devora-cache", b"off"),
             (b"x-devora-model", self.model.encode("ascii", "replace")),

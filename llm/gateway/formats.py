@@ -1,27 +1,36 @@
 """The wire formats that agents speak: how each is checked, served and refused."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm.gateway import validation
+from llm.gateway.adoption import adopt_rendered
 from llm.gateway.codecs import Codec
 from llm.gateway.codecs.chat import ChatCodec
 from llm.gateway.codecs.embeddings import EmbeddingsCodec
-from llm.gateway.errors import ErrorBody, openai_error
+from llm.gateway.codecs.messages import MessagesCodec
+from llm.gateway.codecs.translated import ChatOverMessages, MessagesOverChat
+from llm.gateway.errors import ErrorBody, anthropic_error, openai_error
 from llm.snapshot import Upstream
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One endpoint's format. by_kind: codecs for kinds of upstream; else `default`."""
+    """One endpoint's format. by_kind: codecs for kinds of upstream; else `default`.
+
+    adopt: turns the chat body that a prompt was rendered to into this format's.
+    request_id_header: where this format's clients look for a request's id, too.
+    """
 
     name: str
     check: Callable[[Mapping[str, Any]], None]
     end_user: Callable[[Mapping[str, Any]], str]
     error: ErrorBody
     default: Codec
-    by_kind: Mapping[str, Codec]
+    by_kind: Mapping[str, Codec] = field(default_factory=dict)
+    adopt: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
+    request_id_header: bytes = b""
 
     def codec(self, upstream: Upstream) -> Codec:
         """Return what serves this format over an upstream."""
@@ -32,13 +41,28 @@ def _user(body: Mapping[str, Any]) -> str:
     return str(body.get("user") or "")
 
 
+def _user_of_messages(body: Mapping[str, Any]) -> str:
+    metadata = body.get("metadata")
+    return str(metadata.get("user_id") or "") if isinstance(metadata, dict) else ""
+
+
 CHAT = Format(
     name="chat",
     check=validation.check_chat,
     end_user=_user,
     error=openai_error,
     default=ChatCodec(),
-    by_kind={},
+    by_kind={"anthropic": ChatOverMessages()},
+)
+MESSAGES = Format(
+    name="messages",
+    check=validation.check_messages,
+    end_user=_user_of_messages,
+    error=anthropic_error,
+    default=MessagesOverChat(),
+    by_kind={"anthropic": MessagesCodec()},
+    adopt=adopt_rendered,
+    request_id_header=b"request-id",
 )
 EMBEDDINGS = Format(
     name="embeddings",
@@ -46,5 +70,4 @@ EMBEDDINGS = Format(
     end_user=_user,
     error=openai_error,
     default=EmbeddingsCodec(),
-    by_kind={},
 )

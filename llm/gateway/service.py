@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from costs.facts import Who
 from devora_ops.common.errors import DevoraError
 from devora_ops.common.snapshots import Snapshot
 from llm.gateway import validation
@@ -14,7 +13,7 @@ from llm.gateway.books import Books
 from llm.gateway.call import Call
 from llm.gateway.dispatch import Dispatcher
 from llm.gateway.expansion import Expand
-from llm.gateway.http import Receive, Send, send_error
+from llm.gateway.http import Receive, Scope, Send, read_body, send_error
 from llm.gateway.planning import make_plan
 from llm.snapshot import Catalogue
 
@@ -30,16 +29,23 @@ class Service:
     catalogue: Snapshot[Catalogue]
     expand: Expand
 
-    async def serve(self, call: Call, raw: bytes, receive: Receive, send: Send) -> None:
-        """Answer one request; every way out settles what was tried."""
+    async def serve(
+        self, call: Call, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer one request; every way out settles what was tried.
+
+        A client that hangs up while it still sends its request has made no call.
+        """
+        try:
+            raw = await read_body(scope, receive)
+        except DevoraError as error:
+            await self._refuse(call, error, send)
+            return
         watch = asyncio.create_task(_watch(receive, call, asyncio.current_task()))
         try:
             await self._serve(call, raw, send)
         except DevoraError as error:
-            self.books.close(call, error.status, error.code)
-            headers = [*call.headers(), *call.cost_header()]
-            body = call.format.error(error, call.request_id)
-            await send_error(send, error, headers, body=body)
+            await self._refuse(call, error, send)
         except asyncio.CancelledError:
             if not call.client_gone:
                 self.books.close(call, 503, "shutting_down")
@@ -50,6 +56,12 @@ class Service:
             raise
         finally:
             watch.cancel()
+
+    async def _refuse(self, call: Call, error: DevoraError, send: Send) -> None:
+        self.books.close(call, error.status, error.code)
+        headers = [*call.headers(), *call.cost_header()]
+        body = call.format.error(error, call.request_id)
+        await send_error(send, error, headers, body=body)
 
     async def _serve(self, call: Call, raw: bytes, send: Send) -> None:
         body = validation.parse(raw)
@@ -62,12 +74,11 @@ class Service:
         await self.dispatcher.serve(call, plan, send)
 
     async def _expand(self, call: Call, body: dict[str, Any]) -> None:
-        call.who = Who(team=call.key.team, agent=call.key.agent, key=call.key.public_id)
         expanded = await self.expand(call.requested, body, call.request_id)
         if expanded is None:
             call.body = _without_ours(body)
             return
-        call.body = expanded.body
+        call.body = call.format.adopt(expanded.body)
         call.who = replace(
             call.who,
             prompt=expanded.prompt,

@@ -30,8 +30,7 @@ def embeddings_url(upstream: Upstream) -> str:
 @lru_cache(maxsize=256)
 def _url(base_url: str, kind: str, path: str) -> str:
     base = base_url.rstrip("/")
-    # SDKs spell Anthropic's address without /v1; its OpenAI-format endpoint is below it.
-    if kind in ("openai", "anthropic") and not base.endswith("/v1"):
+    if kind == "openai" and not base.endswith("/v1"):
         base += "/v1"
     return f"{base}/{path}"
 

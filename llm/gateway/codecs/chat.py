@@ -49,9 +49,7 @@ class ChatCodec:
 
     def read(self, raw: bytes) -> Reading:
         """Read a completion; it leaves as it came."""
-        answer = read_object(raw)
-        if not answer.get("choices"):
-            raise BadAnswerError("has no choices")
+        answer = read_completion(raw)
         return Reading(raw, text_of(answer), answer.get("usage"), tier_of(answer))
 
     def stream(self, body: Mapping[str, Any]) -> "ChatStream":
@@ -84,14 +82,23 @@ class ChatStream:
         if data == b"[DONE]":
             self.ended = True
             return ()
+        return self.take(data, event)
+
+    def take(self, data: bytes, event: bytes) -> Sequence[bytes]:
+        """Read the data of one event; return what becomes of it."""
         chunk = read_object(data, "sent an event that")
         if chunk.get("error") and not chunk.get("choices"):
             raise ErrorInStreamError("reported an error")
+        passed = self.pass_on(chunk, event)
+        return () if passed is None else (passed,)
+
+    def pass_on(self, chunk: dict[str, Any], event: bytes) -> bytes | None:
+        """Meter a chunk; return its event unless that has to wait for the end."""
         self.meter(chunk)
         if chunk.get("usage") and not chunk.get("choices"):
             self._usage_chunk = chunk  # it leaves at the end, with the cost in it
-            return ()
-        return (event,)
+            return None
+        return event
 
     def meter(self, chunk: Mapping[str, Any]) -> None:
         """Take note of what a chunk says and what it says it cost."""
@@ -106,11 +113,11 @@ class ChatStream:
 
     def finish(self, ours: Ours) -> Sequence[bytes]:
         """Say what the call cost, and that it is whole."""
-        facts = {"call_id": ours.call_id, "cost_usd": ours.cost_usd}
         if self._wants_usage and self._usage_chunk is not None:
-            last = b"data: " + orjson.dumps({**self._usage_chunk, "devora": facts})
+            chunk = {**self._usage_chunk, "devora": ours.facts()}
+            last = b"data: " + orjson.dumps(chunk)
         else:
-            last = b": devora " + orjson.dumps(facts)
+            last = ours.comment()
         return (last, b"data: [DONE]")
 
     def fail(self, call_id: str, error: DevoraError) -> Sequence[bytes]:
@@ -123,6 +130,14 @@ class ChatStream:
             "error": openai_fields(error),
         }
         return (b"data: " + orjson.dumps(chunk),)
+
+
+def read_completion(raw: bytes) -> dict[str, Any]:
+    """Parse a completion; raises BadAnswerError."""
+    answer = read_object(raw)
+    if not answer.get("choices"):
+        raise BadAnswerError("has no choices")
+    return answer
 
 
 def read_object(raw: bytes, what: str = "") -> dict[str, Any]:

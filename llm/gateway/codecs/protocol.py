@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
+
 from costs.pricing import Usage
 from devora_ops.common.errors import DevoraError
 from llm.snapshot import Target, Upstream
@@ -36,6 +38,14 @@ class Ours:
 
     call_id: str
     cost_usd: str | None
+
+    def facts(self) -> dict[str, str | None]:
+        """Return them as they are written."""
+        return {"call_id": self.call_id, "cost_usd": self.cost_usd}
+
+    def comment(self) -> bytes:
+        """Return the event that every client ignores and ours reads."""
+        return b": devora " + orjson.dumps(self.facts())
 
 
 class StreamCodec(Protocol):

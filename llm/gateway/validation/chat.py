@@ -1,0 +1,127 @@
+"""A chat completion's body."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from llm.gateway.validation.fields import (
+    Check,
+    an_object,
+    between,
+    check_fields,
+    check_names,
+    depth_of,
+    flag,
+    is_base64,
+    positive,
+    refuse,
+    short_text,
+)
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_MOST_SCHEMA_DEPTH = 64
+
+
+def check_chat(body: Mapping[str, Any]) -> None:
+    """Refuse a chat body that no provider could serve; raises InvalidRequest."""
+    check_names(body)
+    _check_messages(body.get("messages"))
+    check_fields(body, _FIELDS)
+    if body.get("max_tokens") and body.get("max_completion_tokens"):
+        refuse(
+            "Send `max_tokens` or `max_completion_tokens`, not both.",
+            "max_tokens",
+            "conflict",
+        )
+
+
+def _check_messages(messages: Any) -> None:
+    if messages is None:
+        refuse("Send `messages`.", "messages", "missing")
+    if not isinstance(messages, list) or not messages:
+        refuse("`messages` must be a list that is not empty.", "messages")
+    for place, message in enumerate(messages):
+        _check_message(message, f"messages[{place}]")
+
+
+def _check_message(message: Any, where: str) -> None:
+    if not isinstance(message, dict):
+        refuse("A message must be an object.", where)
+    role = message.get("role")
+    if not isinstance(role, str) or role not in _ROLES:
+        refuse(f"A role must be one of {', '.join(sorted(_ROLES))}.", f"{where}.role")
+    if role == "tool" and not message.get("tool_call_id"):
+        refuse("A tool message needs its `tool_call_id`.", f"{where}.tool_call_id")
+    content = message.get("content")
+    if isinstance(content, list):
+        for place, part in enumerate(content):
+            _check_part(part, f"{where}.content[{place}]")
+    elif not isinstance(content, str | None):
+        refuse("`content` must be a text or a list of parts.", f"{where}.content")
+
+
+def _check_part(part: Any, where: str) -> None:
+    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
+        refuse("A content part must be an object with a `type`.", where)
+    if part["type"] == "text" and not isinstance(part.get("text"), str):
+        refuse("A text part needs its `text`.", f"{where}.text")
+    url = image_url(part)
+    if url is not None and url.startswith("data:"):
+        header, comma, data = url.partition(",")
+        if not comma or (header.endswith(";base64") and not is_base64(data)):
+            refuse("The image is not valid base64.", f"{where}.image_url.url")
+
+
+def image_url(part: Mapping[str, Any]) -> str | None:
+    """Return the URL of an image part, None of any other part."""
+    image = part.get("image_url")
+    url = image.get("url") if isinstance(image, dict) else image
+    return url if isinstance(url, str) else None
+
+
+def _stop(value: Any, name: str) -> None:
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        refuse("`stop` must be a text or a list of texts.", name)
+
+
+def _logit_bias(value: Any, name: str) -> None:
+    an_object(value, name)
+    for token, bias in value.items():
+        if not token.isdigit() or isinstance(bias, bool | str | list | dict | None):
+            refuse("`logit_bias` maps token ids to numbers.", name)
+
+
+def _tools(value: Any, name: str) -> None:
+    if not isinstance(value, list):
+        refuse("`tools` must be a list.", name)
+    names = [
+        tool["function"].get("name")
+        for tool in value
+        if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
+    ]
+    if len(set(map(str, names))) != len(names):
+        refuse("Two tools have the same name.", name, "duplicate")
+
+
+def _response_format(value: Any, name: str) -> None:
+    an_object(value, name)
+    if depth_of(value) > _MOST_SCHEMA_DEPTH:
+        refuse("The schema is nested too deeply.", name, "too_deep")
+
+
+_FIELDS: Mapping[str, Check] = {
+    "max_tokens": positive(10_000_000),
+    "max_completion_tokens": positive(10_000_000),
+    "n": positive(128),
+    "temperature": between(0, 2),
+    "top_p": between(0, 1),
+    "frequency_penalty": between(-2, 2),
+    "presence_penalty": between(-2, 2),
+    "stream": flag,
+    "stream_options": an_object,
+    "stop": _stop,
+    "logit_bias": _logit_bias,
+    "user": short_text,
+    "tools": _tools,
+    "response_format": _response_format,
+}
