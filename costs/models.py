@@ -8,9 +8,12 @@ in SQL.
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+from costs.pricing import Rates, ScheduleInvalid, make_price
 
 
 def _slug(**options: Any) -> "models.TextField[str, str]":
@@ -169,6 +172,14 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} ({self.valid_from:%Y-%m-%d})"
+
+    def clean(self) -> None:
+        """Refuse a schedule that the gateway could not read."""
+        rates = dict.fromkeys((*Rates.__slots__, "web_search", "per_request"))
+        try:
+            make_price({"id": 0, "schedule": self.schedule, **rates})
+        except ScheduleInvalid as error:
+            raise ValidationError({"schedule": str(error)}) from error
 
 
 class BudgetPeriod(models.TextChoices):

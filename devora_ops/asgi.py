@@ -49,7 +49,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
         await websocket_application(scope, receive, send)  # type: ignore[arg-type]
-    elif scope["path"].startswith("/v1/"):
+    elif scope["path"].lstrip("/")[:3].lower() == "v1/":  # its errors are JSON
         await _gateway(scope, receive, send)
     elif scope["path"] in _probes.paths:
         await _probes(scope, receive, send)

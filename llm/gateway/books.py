@@ -1,5 +1,7 @@
 """The end of a call: its facts to the ledger, its content to the recorder, each once."""
 
+import asyncio
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 
@@ -11,6 +13,8 @@ from llm.gateway.attempt import Attempt
 from llm.gateway.call import Call
 from llm.gateway.recorder import Recorder, Said
 
+_POST_TIMEOUT_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -19,11 +23,18 @@ class Books:
     ledger: Ledger
     recorder: Recorder
 
-    def post(self, call: Call) -> None:
-        """Settle the attempts that have ended, while the call goes on."""
+    async def post(self, call: Call) -> None:
+        """Settle the attempts that have ended, while the call goes on.
+
+        Returns once their holds are free, or after two seconds without Postgres.
+        """
         attempts = call.take_unposted()
-        if attempts:
-            self.ledger.settle(Settlement(attempts))
+        if not attempts:
+            return
+        settled = self.ledger.settle(Settlement(attempts))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POST_TIMEOUT_S):
+                await asyncio.shield(settled)
 
     def close(self, call: Call, http_status: int, error_code: str = "") -> None:
         """Settle the call; whoever comes second changes nothing."""

@@ -11,6 +11,7 @@ from llm.gateway import refusals
 from llm.gateway.attempt import Attempt
 from llm.gateway.books import Books
 from llm.gateway.codecs.protocol import (
+    ODD_SHAPES,
     BadAnswerError,
     ErrorInStreamError,
     StreamCodec,
@@ -59,11 +60,12 @@ class Exchange:
             refusal = refusals.from_exception(error)
             _end_refused(attempt, refusal)
             raise RefusedError(refusal) from error
-        finally:
-            # Cancelled: the client hung up or the process stops. What was sent may be
-            # billed, and nobody will tell us how much.
-            if not attempt.ended:
-                attempt.end("unknown", estimated=True, error_code="client_gone")
+        except asyncio.CancelledError:
+            _end_unfinished(attempt, "client_gone")
+            raise
+        except Exception:
+            _end_unfinished(attempt, "internal_error")
+            raise
 
     async def _open(self, attempt: Attempt) -> aiohttp.ClientResponse:
         upstream = attempt.target.upstream
@@ -73,6 +75,7 @@ class Exchange:
             data=attempt.data,
             headers=attempt.headers(),
             stream=attempt.call.stream,
+            sending=attempt.leaves,
         )
         if not attempt.call.stream:
             return await posted  # it may take as long as the total allows
@@ -83,10 +86,14 @@ class Exchange:
         self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
     ) -> None:
         call = attempt.call
+        raw = await _read(response)
         try:
-            reading = attempt.codec.read(await _read(response))
+            reading = attempt.codec.read(raw)
         except BadAnswerError as error:
             raise RefusedError(refusals.bad_response(str(error))) from error
+        except ODD_SHAPES as error:
+            odd = refusals.bad_response("has a shape that makes no sense")
+            raise RefusedError(odd) from error
         attempt.bill(
             reading.usage, text=reading.text, service_tier=reading.service_tier
         )
@@ -98,6 +105,8 @@ class Exchange:
     async def _relay(
         self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
     ) -> Refusal | None:
+        if response.content_type != "text/event-stream":
+            raise RefusedError(refusals.bad_response("is no event stream"))
         stream = attempt.codec.stream(attempt.call.body)
         relay = Relay(attempt.call, send, stream)
         try:
@@ -144,6 +153,18 @@ class Exchange:
         self.books.keep_text(attempt, stream.text)
 
 
+def _end_unfinished(attempt: Attempt, error_code: str) -> None:
+    """End an attempt that was called off before anything was known of its bill."""
+    if attempt.ended:
+        return
+    # What was sent may be billed, and nobody will tell us how much.
+    attempt.end(
+        "unknown" if attempt.sent else "released",
+        estimated=attempt.sent,
+        error_code=error_code,
+    )
+
+
 def _end_refused(attempt: Attempt, refusal: Refusal) -> None:
     if attempt.ended:
         return
@@ -169,7 +190,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > MOST_ANSWER_BYTES:
-            raise BadAnswerError("is too large")
+            raise RefusedError(refusals.bad_response("is too large"))
     return bytes(body)
 
 

@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 import aiohttp
 
 from llm.gateway.call import Call, usd
-from llm.gateway.codecs.protocol import BadAnswerError, Ours, StreamCodec
+from llm.gateway.codecs.protocol import (
+    ODD_SHAPES,
+    BadAnswerError,
+    Ours,
+    StreamCodec,
+)
 from llm.gateway.http import Send
 from llm.gateway.sse import EventSplitter, EventTooLongError
 
@@ -45,6 +50,8 @@ class Relay:
             raise BadAnswerError("broke off") from error
         except EventTooLongError as error:
             raise BadAnswerError("sent an event that is too long") from error
+        except ODD_SHAPES as error:
+            raise BadAnswerError("sent an event that makes no sense") from error
         finally:
             keep_alive.cancel()
         if not self._stream.ended:
