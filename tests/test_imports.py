@@ -30,6 +30,7 @@ HOT = [
     "devora_ops.common.errors",
     "devora_ops.common.ids",
     "devora_ops.common.postgres",
+    "devora_ops.common.redis_line",
     "devora_ops.common.roles",
     "devora_ops.common.snapshots",
     "devora_ops.common.strict_json",
