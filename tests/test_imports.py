@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HOT = [
     "llm.gateway.app",
     "llm.providers.anthropic",
+    "llm.gateway.cache_store",
     "llm.gateway.limits",
     "llm.providers.openai",
     "llm.translation.chat_over_messages",
