@@ -33,10 +33,12 @@ _expansion = Expansion(settings.DATABASE_URL)
 _gateway = Gateway(
     GatewayConfig(
         database_url=settings.DATABASE_URL,
+        redis_url=settings.REDIS_URL,
         field_keys=tuple(settings.DEVORA_FIELD_KEYS),
         store_content=settings.DEVORA_STORE_CONTENT,
         expand=_expansion.expand,
         snapshots=_expansion.snapshots,
+        processes=settings.WEB_CONCURRENCY,
     )
 )
 _live = LiveListener(settings.DATABASE_URL)

@@ -5,11 +5,8 @@ import contextlib
 import datetime as dt
 from dataclasses import dataclass
 
-import orjson
-
 from costs.facts import Settlement
 from costs.ledger import Ledger
-from llm.gateway.attempt import Attempt
 from llm.gateway.call import Call
 from llm.gateway.recorder import Recorder, Said
 
@@ -45,11 +42,7 @@ class Books:
         fact = call.fact(http_status, error_code=error_code.replace("\0", ""), now=now)
         self.ledger.settle(Settlement(call.take_unposted(), fact))
 
-    def keep(self, attempt: Attempt, answer: bytes) -> None:
+    def keep(self, call: Call, request: bytes, answer: bytes) -> None:
         """Keep what was asked and answered, as the agent's mode says."""
-        said = Said(attempt.call.id, attempt.data, answer)
-        self.recorder.record(said, mode=attempt.call.key.content)
-
-    def keep_text(self, attempt: Attempt, text: str) -> None:
-        """Keep what a stream said."""
-        self.keep(attempt, orjson.dumps({"content": text}))
+        said = Said(call.id, request, answer)
+        self.recorder.record(said, mode=call.key.content)

@@ -5,6 +5,7 @@ import contextlib
 from dataclasses import dataclass
 
 import aiohttp
+import orjson
 
 from costs.facts import State
 from llm.gateway import refusals
@@ -97,8 +98,9 @@ class Exchange:
         attempt.bill(
             reading.usage, text=reading.text, service_tier=reading.service_tier
         )
+        call.answer = reading.body
         self.books.close(call, 200)
-        self.books.keep(attempt, reading.body)
+        self.books.keep(call, attempt.data, reading.body)
         headers = [*call.headers(), *call.cost_header()]
         await send_bytes(send, 200, reading.body, headers)
 
@@ -150,7 +152,8 @@ class Exchange:
             error_code=error_code,
         )
         self.books.close(attempt.call, status, error_code)
-        self.books.keep_text(attempt, stream.text)
+        said = orjson.dumps({"content": stream.text})
+        self.books.keep(attempt.call, attempt.data, said)
 
 
 def _end_unfinished(attempt: Attempt, error_code: str) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 from devora_ops.common.errors import RateLimited
 from devora_ops.common.redis_line import RedisLine
 from llm.gateway import limit_scripts
-from llm.gateway.limit_facts import WINDOW_S, Asked, Denial, Kind, Limit, Taken
 from llm.gateway.local_limits import LocalLimits
+from llm.limit import WINDOW_S, Asked, Denial, Kind, Limit, Taken
 
 __all__ = ["Admission", "Limit", "Limiter"]
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from llm.gateway.limit_facts import WINDOW_S, Asked, Denial, Kind, Limit, Taken
+from llm.limit import WINDOW_S, Asked, Denial, Kind, Limit, Taken
 
 _LEASE_FREES_S = 1.0  # nobody knows when a running call ends
 

@@ -24,6 +24,15 @@ _HEADERS = [
 ]
 
 
+async def send_stream(call: Call, send: Send, events: Iterable[bytes]) -> None:
+    """Send events that are all there as one stream."""
+    body = b"".join(event + b"\n\n" for event in events)
+    call.first_byte()
+    headers = [*_HEADERS, *call.headers()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class Relay:
     """Passes one upstream stream on to one client.
 
@@ -61,7 +70,11 @@ class Relay:
         """Say what the call cost, and end the stream."""
         cost = self._call.cost_usd
         ours = Ours(str(self._call.id), None if cost is None else usd(cost))
-        await self._write(self._stream.finish(ours))
+        events = self._stream.finish(ours)
+        self._collect(events)
+        if self._call.collector is not None:
+            self._call.collector.count(self._stream.client_usage)
+        await self._write(events)
         await self._close()
 
     async def fail(self, events: Iterable[bytes]) -> None:
@@ -83,8 +96,14 @@ class Relay:
                 await self._pass_on(events)
 
     async def _pass_on(self, events: Sequence[bytes]) -> None:
+        self._collect(events)
         if self.begun or any(not event.startswith(b":") for event in events):
             await self._write(events)
+
+    def _collect(self, events: Sequence[bytes]) -> None:
+        if self._call.collector is not None:
+            for event in events:
+                self._call.collector.feed(event)
 
     async def _write(self, events: Iterable[bytes]) -> None:
         body = b"".join(event + b"\n\n" for event in events)

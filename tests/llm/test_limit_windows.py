@@ -8,9 +8,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm.gateway.limit_facts import WINDOW_S, Asked, Limit
 from llm.gateway.limit_scripts import ADMIT, FINISH
 from llm.gateway.local_limits import LocalLimits, SlidingWindow
+from llm.limit import WINDOW_S, Asked, Limit
 from tests.own_redis import OwnRedis
 
 # Seconds that pass before a call asks for tokens; those it uses; whether it ends late.

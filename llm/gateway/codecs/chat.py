@@ -74,6 +74,11 @@ class ChatStream:
         self._pieces: list[str] = []
 
     @property
+    def client_usage(self) -> Any:
+        """The usage of the chunk that waits for the end."""
+        return (self._usage_chunk or {}).get("usage")
+
+    @property
     def text(self) -> str:
         """What the model has said so far."""
         return "".join(self._pieces)

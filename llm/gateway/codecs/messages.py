@@ -75,6 +75,7 @@ class MessagesStream:
     def __init__(self) -> None:
         self.usage: Any = None
         self.ended = False
+        self.client_usage: Any = None
         self._stop = b""
         self._pieces: list[str] = []
 

@@ -69,6 +69,10 @@ class StreamCodec(Protocol):
         """The tier that served, if the upstream tells."""
 
     @property
+    def client_usage(self) -> Any:
+        """The usage as the client's format spells it, where no event carries it."""
+
+    @property
     def ended(self) -> bool:
         """Whether the upstream has said that the stream is whole."""
 
