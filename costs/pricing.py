@@ -146,6 +146,9 @@ class Price:
     regions: Mapping[str, Decimal] = field(default_factory=dict)
     web_search: Decimal = _ZERO
     per_request: Decimal = _ZERO
+    _known: dict[tuple[str, int], tuple[Decimal, Decimal]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def cost(
         self, usage: Usage, *, service_tier: str = "", region: str = ""
@@ -173,17 +176,43 @@ class Price:
         times `n`. The provider may serve in the standard tier instead of a named one, and
         in any tier when the request says `auto`.
         """
+        dearest_in, dearest_out = self._dearest(service_tier, input_bound)
+        tokens = input_bound * dearest_in + output_bound * dearest_out
+        fees = web_searches * self.web_search + self.per_request
+        return (tokens + fees).quantize(NINE_PLACES, rounding=ROUND_CEILING)
+
+    def _dearest(self, service_tier: str, input_bound: int) -> tuple[Decimal, Decimal]:
+        """Return the most that an input and an output token can come to, per token.
+
+        Every call asks; there are as many answers as tiers and thresholds.
+        """
+        if service_tier != "auto" and service_tier not in self.service_tiers:
+            service_tier = ""
+        reached = sum(
+            input_bound > above
+            for schedule in (self.standard, *self.service_tiers.values())
+            for above, _ in schedule.tiers
+        )
+        found = self._known.get((service_tier, reached))
+        if found is None:
+            found = self._find_dearest(service_tier, input_bound)
+            self._known[service_tier, reached] = found
+        return found
+
+    def _find_dearest(
+        self, service_tier: str, input_bound: int
+    ) -> tuple[Decimal, Decimal]:
         rates = [
             each
             for schedule in self._possible(service_tier)
             for each in schedule.reachable(input_bound)
         ]
-        tokens = input_bound * max(each.dearest_input for each in rates)
-        tokens += output_bound * max(each.dearest_output for each in rates)
         region = max(self.regions.values(), default=Decimal(1))
-        fees = web_searches * self.web_search + self.per_request
-        dearest = tokens * max(region, Decimal(1)) + fees
-        return dearest.quantize(NINE_PLACES, rounding=ROUND_CEILING)
+        factor = max(region, Decimal(1))
+        return (
+            factor * max(each.dearest_input for each in rates),
+            factor * max(each.dearest_output for each in rates),
+        )
 
     def _possible(self, service_tier: str) -> list[Schedule]:
         named = self.service_tiers.get(service_tier)

@@ -29,7 +29,7 @@ _MOST_USAGE_BYTES = 16 * 1024
 class Attempt:
     """A try of one target, from its hold to its settlement.
 
-    Raises InvalidRequest when the target's provider cannot do what is asked.
+    bounds: the most tokens that can go in and come out. Raises InvalidRequest when the target's provider cannot do what is asked.
     """
 
     def __init__(
@@ -52,6 +52,10 @@ class Attempt:
         self.price: Price | None = None
         self.amount = Decimal(0)
         self.counters: tuple[int, ...] = ()
+        self.bounds = (
+            input_bound(self.payload, len(self.data)),
+            codec.output_bound(self.payload),
+        )
         self.sent = False
         self.ended = False
 
@@ -60,7 +64,7 @@ class Attempt:
         self.price = prices.price(self.target.model, dt.datetime.now(dt.UTC))
         mine, hard = budgets.matching(self.call.who, self.target.model)
         if self.price is not None:
-            most_in, most_out = self.bounds()
+            most_in, most_out = self.bounds
             self.amount = self.price.worst_case(
                 input_bound=most_in,
                 output_bound=most_out,
@@ -111,22 +115,15 @@ class Attempt:
         )
 
     def _believed(self, told: Usage) -> Usage:
-        most_in, most_out = self.bounds()
+        most_in, most_out = self.bounds
         return told.within(most_believed(most_in), most_out)
-
-    def bounds(self) -> tuple[int, int]:
-        """Return the most tokens that can go in and come out."""
-        return (
-            input_bound(self.payload, len(self.data)),
-            self.codec.output_bound(self.payload),
-        )
 
     def estimate(self, text: str) -> Usage:
         """Bound from experience what went in and came out, where nobody says.
 
         More than was billed is better than less: the flag says that it is a guess.
         """
-        most_in, most_out = self.bounds()
+        most_in, most_out = self.bounds
         prompt = orjson.dumps(self.payload.get("tools") or "").decode()
         prompt += self.codec.prompt_text(self.payload)
         return Usage(

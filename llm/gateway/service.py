@@ -1,7 +1,6 @@
 """One authenticated request from its bytes to its end: expand → plan → dispatch."""
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +16,7 @@ from llm.gateway.expansion import Expand, Expanded
 from llm.gateway.http import Receive, Scope, Send, header, read_body, send_error
 from llm.gateway.limits import Admission, Limiter
 from llm.gateway.planning import make_plan
+from llm.gateway.watch import Watch
 from llm.snapshot import Catalogue
 
 log = logging.getLogger("[LLM]")
@@ -47,7 +47,7 @@ class Service:
             await self._refuse(call, error, send)
             return
         admission = None
-        watch = asyncio.create_task(_watch(receive, call, asyncio.current_task()))
+        watch = Watch(receive, call)
         try:
             admission = await self._admit(call, raw)
             await self._serve(call, raw, _cache_control(scope), send)
@@ -122,20 +122,3 @@ def _without_ours(body: dict[str, Any]) -> dict[str, Any]:
     for ours in ("variables", "unit"):
         body.pop(ours, None)
     return body
-
-
-async def _watch(
-    receive: Receive, call: Call, serving: "asyncio.Task[Any] | None"
-) -> None:
-    """Cancel the serving task once its client has gone.
-
-    The end of an answer reads as a client that has gone too; then the call is settled.
-    """
-    with contextlib.suppress(OSError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
-    if call.ended:
-        return
-    call.client_gone = True
-    if serving is not None:
-        serving.cancel()
