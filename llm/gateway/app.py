@@ -39,6 +39,7 @@ from llm.gateway.http import (
 )
 from llm.gateway.key_uses import KeyUses
 from llm.gateway.limits import Limiter
+from llm.gateway.market import LiveMarket
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.upstream import UpstreamClient
@@ -101,8 +102,14 @@ class Gateway:
         self._line = RedisLine(config.redis_url)
         self._limiter = Limiter(self._line, processes=config.processes)
         answering = Answering(books, dispatcher, CacheStore(self._line))
+        self._market = LiveMarket(self._pool, prices, self._catalogue)
         self._service = Service(
-            books, answering, self._limiter, self._catalogue, config.expand
+            books=books,
+            answering=answering,
+            limiter=self._limiter,
+            catalogue=self._catalogue,
+            market=self._market,
+            expand=config.expand,
         )
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
@@ -122,11 +129,13 @@ class Gateway:
         # and a process that does not end is not started again.
         await self._pool.open()
         await self._uses.start()
+        await self._market.start()
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""
         await self._ledger.stop()
         await self._uses.stop()
+        await self._market.stop()
         await self._recorder.flushed()
         await self._health.told()
         await self._discovery.written()

@@ -30,6 +30,8 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},
     "llm-key-list": {"GET": ("Owner", "read")},
+    "llm-route-list": {"GET": READ},
+    "llm-route-dry-run": {"POST": READ},
     "rag-corpus-list": {"GET": READ, "POST": WRITE},
     "rag-corpus-detail": {"GET": READ},
     "rag-document-list": {"GET": READ, "POST": WRITE},
