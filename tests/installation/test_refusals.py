@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from devora_ops.embedded.ports import free_port
 from devora_ops.installation.environment import ROOT
 from devora_ops.installation.folder import DataFolder
 
@@ -55,6 +56,40 @@ def test_a_second_up_on_one_folder_is_refused(tmp_path: Path) -> None:
     with DataFolder.open(tmp_path).locked():
         done = _manage("up", DEVORA_DATA=tmp_path)
     _assert_refused(done, f"process {os.getpid()} already uses")
+
+
+@pytest.mark.parametrize("is_first_start", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value", "saying"),
+    [
+        ("DEVORA_STORE_CONTENT", "x", "='x': use full, masked or off."),
+        ("DEVORA_URL", "foo", "='foo': it must be the address people open"),
+        ("DEVORA_URL", "http://[", "='http://[': it must be the address people open"),
+        ("DEVORA_FIELD_KEYS", "bad", ": each key, comma-separated, must be 32 bytes"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_before_anything_starts(
+    tmp_path: Path, name: str, value: str, saying: str, is_first_start: bool
+) -> None:
+    if not is_first_start:
+        _ = DataFolder.open(tmp_path).secrets
+    done = _manage("up", DEVORA_DATA=tmp_path, PORT=free_port(), **{name: value})
+    _assert_refused(done, name + saying)
+    assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize("command", ["migrate", "check", "createkey"])
+def test_other_commands_refuse_such_a_setting_alike(
+    tmp_path: Path, command: str
+) -> None:
+    done = _manage(command, DEVORA_DATA=tmp_path, DEVORA_STORE_CONTENT="x")
+    _assert_refused(done, "DEVORA_STORE_CONTENT='x': use full, masked or off.")
+
+
+def test_the_doctor_names_such_a_setting(tmp_path: Path) -> None:
+    done = _manage("doctor", DEVORA_DATA=tmp_path, DEVORA_URL="foo")
+    assert done.returncode == 1
+    assert "wrong  installation: DEVORA_URL='foo'" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["up", "migrate"])
