@@ -4,10 +4,12 @@ import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from costs.journal import Journal
 from costs.ledger import Ledger
 from costs.snapshot import budgets, price_book
 from devora_ops.common.crypto import FieldCipher
@@ -64,6 +66,7 @@ class GatewayConfig:
     field_keys: tuple[str, ...]
     store_content: str
     expand: Expand
+    data_folder: Path
     snapshots: tuple[Snapshot[Any], ...] = ()
     processes: int = 1
 
@@ -85,7 +88,8 @@ class Gateway:
         )
         self._pool = make_pool(config.database_url, size=2)
         self._client = UpstreamClient()
-        self._ledger = Ledger(config.database_url)
+        journal = Journal(config.data_folder / "settlements")
+        self._ledger = Ledger(config.database_url, journal=journal)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
         self._discovery = Discovery(self._pool, self._catalogue)
