@@ -203,6 +203,9 @@ class Installation:
             f"  Agent key  {secrets.get(AGENT_KEY)}\n"
             f"  Data       {self._folder.path}\n"
             f"  psql       {program}\n\n"
+            "For agents, and the examples of README.md:\n\n"
+            f"  export DEVORA_URL={shlex.quote(self._environment.url)}\n"
+            f"  export DEVORA_API_KEY={secrets.get(AGENT_KEY)}\n\n"
             f"Devora Ops is ready in {time.monotonic() - self._started:.1f} s. "
             "Ctrl-C stops it.\n"
         )

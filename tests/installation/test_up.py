@@ -168,6 +168,14 @@ def test_its_agent_key_is_accepted(up: Up) -> None:
     assert key in (up.data / "secrets").read_text()
 
 
+def test_it_prints_what_an_agent_needs_ready_to_paste(up: Up) -> None:
+    lines = re.findall(r"^ *(export .*)$", up.printed, flags=re.MULTILINE)
+    assert lines == [
+        f"export DEVORA_URL=http://127.0.0.1:{up.port}",
+        f"export DEVORA_API_KEY={up.printed_value('Agent key')}",
+    ]
+
+
 def test_it_listens_on_the_loopback_interface_only(up: Up) -> None:
     with socket.socket() as elsewhere:
         elsewhere.bind(("127.0.0.2", up.port))
