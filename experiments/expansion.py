@@ -91,6 +91,9 @@ class Expander:
         chosen, choice, move = self._choose(model.removeprefix(PREFIX), asked.unit)
         rendered = render_version(chosen, asked.variables)
         context = await self._context(chosen, rendered, asked.body)
+        if context and chosen.places_passages:
+            rendered = render_version(chosen, asked.variables, context=context)
+            context = ""  # else it would be said twice
         if choice and asked.names_unit:  # else every call would be a unit of its own
             await self._expose(choice)
         return Expanded(

@@ -171,6 +171,29 @@ async def test_a_corpus_is_asked_for_what_the_user_asks():
     assert library.asked[-1] == ("docs", "Why?", 3)
 
 
+async def test_passages_go_where_the_text_says_and_nowhere_else():
+    library = Library()
+    text = "Read this: {{ context }}\nNow greet {{ name }}."
+    expander = _expander(
+        library=library, corpus="docs", messages=[{"role": "user", "content": text}]
+    )
+    body = _body(variables={"name": "Ada", "context": "a caller's"})
+    (message,) = (await expander("prompt:p", body, "r")).body["messages"]
+    query = "Read this: \nNow greet Ada."
+    assert library.asked == [("docs", query, 5)]
+    assert message["content"] == (f"Read this: passages about {query}\nNow greet Ada.")
+
+
+async def test_a_context_that_a_version_declares_is_the_callers():
+    declared = {"context": {"type": "string", "required": True}}
+    text = [{"role": "user", "content": "{{ context }}?"}]
+    expander = _expander(corpus="docs", messages=text, variables=declared)
+    body = _body(variables={"context": "Mine"})
+    passages, asked = (await expander("prompt:p", body, "r")).body["messages"]
+    assert "passages about Mine?" in passages["content"]
+    assert asked["content"] == "Mine?"
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param"),
     [
