@@ -41,7 +41,7 @@ async def _nothing_to_load(connection):
     raise AssertionError("these tests read no database")
 
 
-class Exposed(list):
+class Exposed(list[tuple[str, str]]):
     """Stands for the table; remembers who saw what."""
 
     async def __call__(self, choice):

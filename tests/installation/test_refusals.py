@@ -133,7 +133,7 @@ def _without_django(manage: Path) -> subprocess.CompletedProcess[str]:
 def test_a_python_without_django_hands_over_to_that_of_the_checkout(
     tmp_path: Path,
 ) -> None:
-    manage = shutil.copy(ROOT / "manage.py", tmp_path)
+    manage = Path(shutil.copy(ROOT / "manage.py", tmp_path))
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "$@"')
@@ -142,7 +142,7 @@ def test_a_python_without_django_hands_over_to_that_of_the_checkout(
 
 
 def test_without_such_a_python_it_says_how_to_make_one(tmp_path: Path) -> None:
-    manage = shutil.copy(ROOT / "manage.py", tmp_path)
+    manage = Path(shutil.copy(ROOT / "manage.py", tmp_path))
     _assert_refused(_without_django(manage), "run `make run` once")
 
 
