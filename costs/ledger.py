@@ -79,9 +79,18 @@ class Ledger:
     """Reserves and settles money for one process."""
 
     def __init__(
-        self, url: str, *, label: str = "gateway", journal: Journal | None = None
+        self,
+        url: str,
+        *,
+        label: str = "gateway",
+        journal: Journal | None = None,
+        posted: Callable[[Sequence[Settlement]], None] = lambda settlements: None,
     ) -> None:
-        """journal: without one, settlements wait in memory, and die with the process."""
+        """journal: without one, settlements wait in memory, and die with the process.
+
+        posted: told of settlements once they are durable, each of them once.
+        """
+        self._posted = posted
         self._journal = journal
         self._replaying = asyncio.Lock()
         self._patience_s = PATIENCE_S
@@ -296,7 +305,7 @@ class Ledger:
         """
         try:
             async with self._settle_line as connection:
-                await post(connection, batch)
+                self._posted(await post(connection, batch))
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
