@@ -14,7 +14,7 @@ from unfold.decorators import display
 from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
-from llm.forms import ApiKeyForm, ModelForm, ProviderForm
+from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
 from llm.models import Agent, ApiKey, Breaker, Model, Provider, Route, RouteTarget
 from llm.services import apikey_create, apikey_revoke, model_ensure, provider_ensure
 
@@ -254,6 +254,7 @@ class TargetInline(TabularInline):  # type: ignore[misc]
     """The models of a route, in order."""
 
     model = RouteTarget
+    formset = TargetFormSet
     fields = ("position", "model", "weight")
     autocomplete_fields = ("model",)
     ordering = ("position", "id")

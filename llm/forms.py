@@ -1,4 +1,4 @@
-"""The admin's forms of keys, providers and models."""
+"""The admin's forms of keys, providers, models and routes."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
@@ -126,3 +127,21 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
             "abilities",
             "is_active",
         )
+
+
+class TargetFormSet(PaginationInlineFormSet):  # type: ignore[misc]
+    """The models of a route together: an active one leads somewhere."""
+
+    def clean(self) -> None:
+        """Ask for a target: agents would be refused at once."""
+        super().clean()
+        if any(self.errors) or not self.instance.is_active:
+            return
+        if not any(self._counts(form) for form in self.forms):
+            raise ValidationError(
+                _("An active route needs at least one target."), code="no_target"
+            )
+
+    def _counts(self, form: forms.ModelForm) -> bool:  # type: ignore[type-arg]
+        data = getattr(form, "cleaned_data", {})
+        return bool(data.get("model")) and not data.get("DELETE")
