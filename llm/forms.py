@@ -18,6 +18,12 @@ from devora_ops.common import addresses
 from devora_ops.common.apikeys import SCOPES
 from llm.models import ApiKey, Model, Provider
 
+_SCOPES = {
+    "call": _("call: the gateway, search and experiments"),
+    "read": _("read: every number"),
+    "write": _("write: prompts, corpora and experiments"),
+    "admin": _("admin: budgets, prices and routes, and all of the above"),
+}
 _COLOURS = 12
 _LONGEST_SECRET = 1000
 
@@ -26,14 +32,10 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new key; the least that is useful is chosen."""
 
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"),
-        choices=[(scope, scope) for scope in SCOPES],
+        label=_("Scopes"),
+        choices=[(scope, _SCOPES[scope]) for scope in SCOPES],
         initial=["call"],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_(
-            "call: the gateway. read: every number. write: prompts, corpora and "
-            "experiments. admin: budgets, prices and routes too."
-        ),
     )
 
     class Meta:
@@ -107,7 +109,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
     """A model and its place in the palette."""
 
     color_slot = forms.TypedChoiceField(
-        label=_("colour"),
+        label=_("Colour"),
         required=False,
         coerce=int,
         empty_value=None,

@@ -60,14 +60,14 @@ class AuditEntry(models.Model):
     """Who did what to which object; append-only, without secrets."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=200)
-    action = models.CharField(max_length=64)
-    object_type = models.CharField(max_length=64)
-    object_id = models.CharField(max_length=200)
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
-    request_id = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(_("time"), auto_now_add=True)
+    actor = models.CharField(_("actor"), max_length=200)
+    action = models.CharField(_("action"), max_length=64)
+    object_type = models.CharField(_("kind of object"), max_length=64)
+    object_id = models.CharField(_("object"), max_length=200)
+    before = models.JSONField(_("before"), null=True)
+    after = models.JSONField(_("after"), null=True)
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("audit entry")

@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from costs.rollups import quantile
-from devora_ops.dashboard import figures, formats, queries
+from devora_ops.common import formats
+from devora_ops.common.formats import Delta
+from devora_ops.dashboard import figures, queries
 from devora_ops.dashboard.figures import Figure, Line, Stack
 from devora_ops.dashboard.filters import View
-from devora_ops.dashboard.formats import Delta
 from devora_ops.dashboard.measures import OTHER, Latencies, Series
 from devora_ops.dashboard.windows import Window
 from llm.models import Model

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.formats import time_format
 
 from costs.models import Call, CallStatus
+from devora_ops.common import formats
 from devora_ops.common.ids import first_uuid7_at, uuid7_time
-from devora_ops.dashboard import formats
 from devora_ops.dashboard.filters import DIMENSIONS, Scope
 
 ROWS: Final = 8

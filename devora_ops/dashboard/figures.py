@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from plotly import graph_objects as go
 
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.windows import Window
 
 Figure = dict[str, Any]

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from psycopg import sql
 
 from costs.models import BudgetPeriod
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.queries import fetch
 
 Level = Literal["ok", "warning", "error"]

@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy
 
 from costs.models import CallStatus
 from costs.rollups import quantile
-from devora_ops.dashboard import formats, queries
+from devora_ops.common import formats
+from devora_ops.common.formats import Delta, Welcome
+from devora_ops.dashboard import queries
 from devora_ops.dashboard.filters import Scope
-from devora_ops.dashboard.formats import Delta, Welcome
 from devora_ops.dashboard.measures import Histogram, Latencies, SpendPace, Sums, Totals
 from devora_ops.dashboard.sparklines import Sparkline, sparkline
 from devora_ops.dashboard.windows import Window

@@ -2,12 +2,14 @@
 
 from django import template
 
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.filters import View
 
 register = template.Library()
 register.filter("compact", formats.compact)
+register.filter("count", formats.count)
 register.filter("money", formats.money)
+register.filter("exact_money", formats.exact_money)
 register.filter("latency", formats.latency)
 
 
