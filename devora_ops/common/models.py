@@ -10,15 +10,25 @@ from devora_ops.common.roles import OWNER, ROLES, Role
 
 
 class User(AbstractUser):
-    """A person who signs in to the dashboard; what they may do is their group."""
+    """A person who signs in to the dashboard; what they may do is their group.
+
+    language and time_zone are empty until the first login, which asks the browser.
+    """
 
     language = models.CharField(
         _("language"),
         max_length=8,
-        choices=[("en", "English"), ("fr", "Français")],
-        default="en",
+        choices=[("", _("As the browser says")), ("en", "English"), ("fr", "Français")],
+        default="",
+        blank=True,
     )
-    time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Paris")
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="",
+        blank=True,
+        help_text=_("Empty: the browser's, taken at the next login."),
+    )
 
     class Meta(AbstractUser.Meta):
         db_table = "ops_user"
