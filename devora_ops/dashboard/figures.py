@@ -49,9 +49,9 @@ class Line:
 def stacked_bars(
     stacks: Sequence[Stack], window: Window, *, totals: Sequence[str], money: bool
 ) -> Figure:
-    """Draw stacked bars; the last bucket is hatched, for it is not over."""
+    """Draw stacked bars; the last bucket is hatched as long as it is not over."""
     times = _times(window)
-    hatched = [*[False] * (len(times) - 1), True]
+    hatched = [*[False] * (len(times) - 1), not window.over]
     figure = go.Figure(
         [_bar(stack, times, hatched) for stack in stacks],
         layout=_layout(window) | {"barmode": "stack", "bargap": 0.15},
@@ -162,8 +162,9 @@ def _times(window: Window) -> list[str]:
 
 def _layout(window: Window) -> dict[str, Any]:
     language = formats.locale()[:2]
-    day = window.range.resolution == "day"
-    tick = _DAY if day else _WEEKDAY if window.range.name == "7d" else None
+    day = window.daily
+    hours = window.range.resolution == "three_hours"
+    tick = _DAY if day else _WEEKDAY if hours else None
     hover = _HOVER_DAY if day else _HOVER_CLOCK
     return {
         "hovermode": "x unified",

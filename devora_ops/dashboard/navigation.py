@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 
 from costs.models import Call
 from devora_ops.common.models import Team
+from devora_ops.dashboard.filters import parse
+from devora_ops.dashboard.links import calls_url, overview_url
 from llm.models import Provider
 
 _BADGE_S = 30
@@ -100,7 +102,21 @@ def _seen(pages: Iterable[Page], request: HttpRequest) -> Iterable[tuple[Page, s
 def _entry(page: Page, url: str, request: HttpRequest) -> dict[str, Any]:
     # By hand: Unfold takes "/" for a part of every address.
     active = request.path == url or (url != "/" and request.path.startswith(url))
-    return {"title": page.title, "icon": page.icon, "link": url, "active": active}
+    link = _with_filters(page, url, request)
+    return {"title": page.title, "icon": page.icon, "link": link, "active": active}
+
+
+def _with_filters(page: Page, url: str, request: HttpRequest) -> str:
+    """Return the link with the filters of this page that the other one understands."""
+    match page.name, request.path:
+        case "dashboard:overview", path if path == reverse(
+            "admin:costs_call_changelist"
+        ):
+            return overview_url(request.GET)
+        case "admin:costs_call_changelist", "/":
+            return calls_url(parse(request.GET))
+        case _:
+            return url
 
 
 def environment(request: HttpRequest) -> list[str]:

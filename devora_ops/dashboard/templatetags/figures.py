@@ -22,4 +22,4 @@ def with_range(view: View, name: str) -> str:
 @register.simple_tag
 def unfiltered(view: View) -> str:
     """Return the query string of the same page without its filters."""
-    return view.query(team=None, agent=None, model=None)
+    return view.unfiltered()
