@@ -334,7 +334,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": f"{_NAVIGATION}.environment",
     "STYLES": [f"{_NAVIGATION}.stylesheet"],
-    "SCRIPTS": [f"{_NAVIGATION}.keyboard_script"],
+    "SCRIPTS": [f"{_NAVIGATION}.keyboard_script", f"{_NAVIGATION}.frame_script"],
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

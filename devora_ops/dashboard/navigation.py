@@ -162,3 +162,8 @@ def favicon(request: HttpRequest) -> str:
 def keyboard_script(request: HttpRequest) -> str:
     """Return the address of what every page understands of the keyboard."""
     return static("js/keyboard.js")
+
+
+def frame_script(request: HttpRequest) -> str:
+    """Return the address of what makes the frame's own controls work by keyboard."""
+    return static("js/frame.js")
