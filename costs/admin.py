@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
@@ -16,6 +16,7 @@ from unfold.decorators import display
 from costs.admin_calls import AttemptAdmin, CallAdmin
 from costs.forms import EACH, PER_TOKEN, BudgetForm, PriceForm
 from costs.models import Attempt, Budget, Call, Counter, Price
+from costs.scopes import unknown_names
 from costs.services import change_budget, create_budget, delete_budget
 from devora_ops.common import audit, formats
 from devora_ops.common.columns import column
@@ -98,6 +99,12 @@ class BudgetAdmin(SafeModelAdmin):
             "actor": request.user.get_username(),
             "request_id": request_id(request),
         }
+        for name, value in unknown_names(obj):
+            told = _(
+                "There is no %(name)s “%(value)s”: this budget guards nothing yet."
+            )
+            values = {"name": Budget._meta.get_field(name).verbose_name, "value": value}  # type: ignore[union-attr]
+            messages.warning(request, told % values)
         if change:
             stored = Budget.objects.get(pk=obj.pk)
             changes = {name: form.cleaned_data[name] for name in form.changed_data}

@@ -164,7 +164,7 @@ class Price(models.Model):
 
     class Meta:
         verbose_name = _("price")
-        verbose_name_plural = _("prices")
+        verbose_name_plural = _("price book")
         ordering = ["model", "-valid_from"]
         constraints = [
             models.UniqueConstraint(

@@ -6,6 +6,7 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import (
@@ -24,7 +25,12 @@ _SCOPES = {
     "write": _("write: prompts, corpora and experiments"),
     "admin": _("admin: budgets, prices and routes, and all of the above"),
 }
-_COLOURS = 12
+_COLOURS = (
+    *(_("1 blue"), _("2 vermilion"), _("3 green")),
+    *(_("4 purple"), _("5 gold"), _("6 cyan")),
+    *(_("7 blue, hatched"), _("8 vermilion, hatched"), _("9 green, hatched")),
+    *(_("10 purple, hatched"), _("11 gold, hatched"), _("12 cyan, hatched")),
+)
 _LONGEST_SECRET = 1000
 
 
@@ -67,10 +73,16 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "secret" in self.fields and self.instance.sealed_secret:
-            self.fields["secret"].help_text = _(
-                "A key that ends in %(last)s is stored. Leave this empty to keep it."
-            ) % {"last": self.instance.last_four or "…"}
+        if "secret" in self.fields:
+            self.fields["secret"].help_text = self._stored_key()
+
+    def _stored_key(self) -> str:
+        if not self.instance.sealed_secret:
+            return gettext("No key is stored yet.")
+        told = gettext(
+            "A key that ends in %(last)s is stored. Leave this empty to keep it."
+        )
+        return told % {"last": self.instance.last_four or "…"}
 
     def keeps_operators_address(self) -> bool:
         """Say whether the address is still the one that the environment named."""
@@ -113,7 +125,7 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[("", "–"), *((n, str(n)) for n in range(1, _COLOURS + 1))],
+        choices=[("", "–"), *enumerate(_COLOURS, start=1)],
         widget=UnfoldAdminSelectWidget,
         help_text=_("The same colour on every chart; from 7 on with a pattern."),
     )

@@ -81,7 +81,7 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name = _("audit entry")
-        verbose_name_plural = _("audit entries")
+        verbose_name_plural = _("audit log")
         ordering = ["-id"]
 
     def __str__(self) -> str:

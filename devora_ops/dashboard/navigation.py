@@ -56,7 +56,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
         (
             _list(gettext_lazy("Prompts"), "edit_note", "prompts.prompt"),
             _list(gettext_lazy("Experiments"), "experiment", "experiments.experiment"),
-            _list(gettext_lazy("Knowledge"), "library_books", "rag.corpus"),
+            _list(gettext_lazy("Corpora"), "library_books", "rag.corpus"),
             _list(gettext_lazy("Documents"), "article", "rag.document"),
         ),
     ),
@@ -108,12 +108,11 @@ def _entry(page: Page, url: str, request: HttpRequest) -> dict[str, Any]:
 
 def _with_filters(page: Page, url: str, request: HttpRequest) -> str:
     """Return the link with the filters of this page that the other one understands."""
-    match page.name, request.path:
-        case "dashboard:overview", path if path == reverse(
-            "admin:costs_call_changelist"
-        ):
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    match page.name, here:
+        case "dashboard:overview", "admin:costs_call_changelist":
             return overview_url(request.GET)
-        case "admin:costs_call_changelist", "/":
+        case "admin:costs_call_changelist", "dashboard:overview":
             return calls_url(parse(request.GET))
         case _:
             return url

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -104,6 +105,12 @@ def export(request: HttpRequest, name: str) -> HttpResponse:
         request_id=request_id(request),
     )
     return csv_of(_CHARTS[name](view, span), span, name=name)
+
+
+@require_GET
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Lead those who ask for the icon by its old name, such as /api/docs/'s readers."""
+    return redirect(static("img/favicon.svg"), permanent=True)
 
 
 @require_POST
