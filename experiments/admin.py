@@ -43,6 +43,7 @@ _STEPS = {
     "stop": {Status.RUNNING},
     "promote": {Status.RUNNING, Status.STOPPED},
 }
+_SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _CHANGE = ("change",)  # by name it would be looked up in the database by every check
 
 
@@ -107,8 +108,7 @@ class ExperimentAdmin(SafeModelAdmin):
         found: Any = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if _is_fixed(found):
-            context |= {"tallies": tallies(found), "show_save": False}
-            context |= {"show_save_and_continue": False}
+            context |= dict.fromkeys(_SAVE_BUTTONS, False) | {"tallies": tallies(found)}
         return super().change_view(request, object_id, form_url, context)
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:

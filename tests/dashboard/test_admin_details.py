@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from costs.models import Budget
 from devora_ops.common.models import Team
+from devora_ops.demo.cast import MODELS
 from experiments.models import Experiment
 from llm.models import Model, Provider
 from llm.services import model_ensure
@@ -84,7 +85,8 @@ def test_an_experiment_that_runs_shows_its_counts_and_nothing_to_save():
     shown = page(as_person("Editor"), address)
     assert "What was counted" in shown
     assert "<td>3</td>" in shown
-    assert 'name="_save"' not in shown
+    assert 'name="_save' not in shown
+    assert 'name="_addanother"' not in shown
     Experiment.objects.update(status="draft")
     shown = page(as_person("Editor"), address)
     assert "What was counted" not in shown
@@ -123,6 +125,10 @@ def test_a_new_model_takes_the_colour_that_the_fewest_have():
     Model.objects.get(name="a").delete()
     assert model_ensure(provider=made, name="d").color_slot == 1
     assert model_ensure(provider=made, name="e").color_slot == 4
+
+
+def test_no_two_models_of_the_demos_history_share_a_colour():
+    assert len(set(MODELS.values())) == len(MODELS)
 
 
 @pytest.mark.parametrize(
