@@ -172,7 +172,7 @@ class CallAdmin(FactAdmin):
             _("What"),
             {
                 "fields": (
-                    ("outcome", "http_status", "error_code"),
+                    ("status", "http_status", "error_code"),
                     ("requested", "model"),
                     ("prompt", "prompt_version"),
                     ("experiment", "variant"),

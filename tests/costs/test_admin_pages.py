@@ -50,6 +50,7 @@ def test_a_calls_page_writes_money_times_and_words(call):
     for text in ("$0.00230875", f"3.48{THIN}s", "1,200", "Streamed"):
         assert text in shown
     assert "2308000" not in shown
+    assert "&#x27;ok&#x27;" not in shown
 
 
 def test_a_calls_page_is_french_for_the_french(call):
@@ -64,7 +65,7 @@ def test_a_calls_page_is_french_for_the_french(call):
         cost_usd=Decimal("0.002308"),
     )
     shown = page(f"/admin/costs/call/{call.id}/change/", **FRENCH)
-    for text in ("Modèle demandé", "Tokens en entrée", f"0,002308{THIN}$", "Non"):
+    for text in ("Modèle demandé", "Jetons en entrée", f"0,002308{THIN}$", "Non"):
         assert text in shown
     for english in ("Requested", "Http status", "Latency", "0.002308", "$0"):
         assert english not in shown
