@@ -1,9 +1,10 @@
 """Agents, keys, providers, models and routes in the admin; rules are in the services."""
 
+import datetime as dt
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import QuerySet
+from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -17,8 +18,26 @@ from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
-from llm.models import Agent, ApiKey, Breaker, Model, Provider, Route, RouteTarget
-from llm.services import apikey_create, apikey_revoke, model_ensure, provider_ensure
+from llm.models import (
+    Agent,
+    ApiKey,
+    Breaker,
+    KeyUse,
+    Model,
+    Provider,
+    Route,
+    RouteTarget,
+)
+from llm.services import (
+    LIMITS,
+    apikey_create,
+    apikey_revoke,
+    apikey_rotate,
+    model_ensure,
+    provider_ensure,
+)
+
+_OVERLAP = dt.timedelta(days=1)
 
 
 class AuditedAdmin(SafeModelAdmin):
@@ -63,7 +82,13 @@ class AgentAdmin(AuditedAdmin):
     list_filter = ("team", "is_active")
     search_fields = ("name", "slug")
     autocomplete_fields = ("team",)
-    fields = (("name", "slug"), "team", "store_content", "is_active")
+    fields = (
+        ("name", "slug"),
+        "team",
+        "store_content",
+        ("requests_per_minute", "tokens_per_minute", "concurrent_calls"),
+        "is_active",
+    )
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Any = None
@@ -82,12 +107,18 @@ class ApiKeyAdmin(SafeModelAdmin):
     """Keys: made here, shown once, then only revoked."""
 
     form = ApiKeyForm
-    list_display = ("masked", "agent", "name", "scope_list", "state", "expires_at")
+    list_display = (
+        *("masked", "agent", "name", "scope_list", "state", "last_used"),
+        "expires_at",
+    )
     list_select_related = ("agent",)
     search_fields = ("public_id", "name", "agent__slug")
     autocomplete_fields = ("agent",)
-    actions = ("revoke",)
-    fields = ("agent", "name", "scopes", "expires_at")
+    actions = ("revoke", "rotate")
+    fields = (
+        *("agent", "name", "scopes", "expires_at"),
+        ("requests_per_minute", "tokens_per_minute", "concurrent_calls"),
+    )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A key does not change; another one is made."""
@@ -107,6 +138,36 @@ class ApiKeyAdmin(SafeModelAdmin):
         for key in queryset:
             apikey_revoke(key=key, actor=request.user.get_username())
         self.message_user(request, _("The keys have ended."))
+
+    @admin.action(
+        description=_("Make a successor; the old key ends in a day"),
+        permissions=["revoke"],
+    )
+    def rotate(
+        self, request: HttpRequest, queryset: QuerySet[ApiKey]
+    ) -> HttpResponse | None:
+        """Replace one key, with a day for its agent to change over."""
+        key = queryset.filter(revoked_at=None).first()
+        if key is None or queryset.count() > 1:
+            self.message_user(
+                request, _("Choose one key that has not ended."), messages.ERROR
+            )
+            return None
+        token = apikey_rotate(
+            key=key, overlap=_OVERLAP, actor=request.user.get_username()
+        )
+        return self._show(request, token)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        """Return keys with the minute of their last call."""
+        used = KeyUse.objects.filter(public_id=OuterRef("public_id"))
+        keys: QuerySet[ApiKey] = super().get_queryset(request)
+        return keys.annotate(used_at=Subquery(used.values("used_at")[:1]))
+
+    @admin.display(description=_("last used"), ordering="used_at")
+    def last_used(self, key: ApiKey) -> Any:
+        """Return when it called last, to the minute."""
+        return key.used_at  # type: ignore[attr-defined]
 
     @admin.display(description=_("key"))
     def masked(self, key: ApiKey) -> str:
@@ -139,6 +200,7 @@ class ApiKeyAdmin(SafeModelAdmin):
             scopes=form.cleaned_data["scopes"],
             name=form.cleaned_data["name"],
             expires_at=form.cleaned_data["expires_at"],
+            limits={name: form.cleaned_data[name] for name in LIMITS},
             actor=request.user.get_username(),
         )
         presented = apikeys.parse(token)
@@ -151,12 +213,17 @@ class ApiKeyAdmin(SafeModelAdmin):
         self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
     ) -> HttpResponse:
         """Show the token in this very answer: a message would travel in a cookie."""
+        return self._show(request, request.devora_token)  # type: ignore[attr-defined]
+
+    def _show(self, request: HttpRequest, token: str) -> HttpResponse:
+        presented = apikeys.parse(token)
+        assert presented is not None  # it was made a moment ago
         context = {
             **self.admin_site.each_context(request),
             "title": _("The new key"),
             "opts": self.opts,
-            "token": request.devora_token,  # type: ignore[attr-defined]
-            "key": obj,
+            "token": token,
+            "key": ApiKey.objects.get(public_id=presented.public_id),
         }
         return TemplateResponse(request, "admin/llm/apikey_created.html", context)
 
@@ -260,7 +327,7 @@ class TargetInline(TabularInline):  # type: ignore[misc]
 
     model = RouteTarget
     formset = TargetFormSet
-    fields = ("position", "model", "weight")
+    fields = ("position", "model", "weight", "conditions")
     autocomplete_fields = ("model",)
     ordering = ("position", "id")
     extra = 1

@@ -18,6 +18,7 @@ from unfold.widgets import (
 from devora_ops.common import addresses
 from devora_ops.common.apikeys import SCOPES
 from llm.models import ApiKey, Model, Provider
+from llm.services import LIMITS
 
 _SCOPES = {
     "call": _("call: the gateway, search and experiments"),
@@ -46,7 +47,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("agent", "name", "scopes", "expires_at")
+        fields = ("agent", "name", "scopes", "expires_at", *LIMITS)
 
     def clean_expires_at(self) -> Any:
         """Refuse a key that is over before it begins."""

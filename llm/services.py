@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -17,6 +17,7 @@ from devora_ops.common.models import Team
 from llm.models import Agent, ApiKey, Model, Provider, Route, RouteTarget
 
 _COLOR_SLOTS = 12
+LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
 
 
 @transaction.atomic
@@ -41,9 +42,13 @@ def apikey_create(
     scopes: Sequence[str] = ("call",),
     name: str = "",
     expires_at: dt.datetime | None = None,
+    limits: Mapping[str, int | None] | None = None,
     actor: str = "system",
 ) -> str:
-    """Make a key and return its token, which nobody can read again."""
+    """Make a key and return its token, which nobody can read again.
+
+    limits: by the names of LIMITS; what is left out has none.
+    """
     minted = apikeys.mint()
     key = ApiKey(
         public_id=minted.public_id,
@@ -53,6 +58,7 @@ def apikey_create(
         name=name,
         scopes=list(dict.fromkeys(scopes)),
         expires_at=expires_at,
+        **(limits or {}),
     )
     key.full_clean()
     key.save()
@@ -91,7 +97,6 @@ def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
     if old.revoked_at is not None:
         raise Conflict("A revoked key has no successor.", code="revoked")
     minted = apikeys.mint()
-    limits = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
     ApiKey.objects.create(
         public_id=minted.public_id,
         digest=minted.digest,
@@ -99,7 +104,7 @@ def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
         agent=old.agent,
         name=old.name,
         scopes=old.scopes,
-        **{name: getattr(old, name) for name in limits},
+        **{name: getattr(old, name) for name in LIMITS},
     )
     end = timezone.now() + overlap
     old.expires_at = min(old.expires_at or end, end)

@@ -64,7 +64,7 @@ def chat(
         path="/v1/chat/completions",
         parse=_replies.answer,
         body=_chat_body(messages, options, stream=stream),
-        headers=_cache_headers(use_cache=options.get("use_cache", True)),
+        headers=_cache_headers(use_cache=options.get("use_cache")),
         timeout=options.get("timeout", UNSET),
         default_timeout=CALL_TIMEOUT,
     )
@@ -184,9 +184,11 @@ def _conversation(messages: Messages | None, *, model: str) -> list[dict[str, An
     return [dict(message) for message in messages or ()]
 
 
-def _cache_headers(*, use_cache: bool) -> dict[str, str]:
+def _cache_headers(*, use_cache: bool | None) -> dict[str, str]:
     # Saying nothing leaves it to the version's cache policy.
-    return {} if use_cache else {"X-Devora-Cache-Control": "no-cache"}
+    if use_cache is None:
+        return {}
+    return {"X-Devora-Cache-Control": "use" if use_cache else "no-cache"}
 
 
 def _segment(slug: str, what: str) -> str:

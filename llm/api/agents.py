@@ -2,14 +2,15 @@
 
 from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 
 from devora_ops.common.rest.fields import TextField
 from devora_ops.common.rest.parameters import read
-from llm.models import Agent, ApiKey
+from llm.models import Agent, ApiKey, KeyUse
+from llm.services import LIMITS
 
 
 class SearchQuery(serializers.Serializer[Any]):
@@ -25,7 +26,11 @@ class AgentSerializer(serializers.ModelSerializer[Agent]):
 
     class Meta:
         model = Agent
-        fields = ("slug", "name", "team", "store_content", "is_active", "created_at")
+        fields = (
+            *("slug", "name", "team", "store_content", "is_active"),
+            *LIMITS,
+            "created_at",
+        )
         read_only_fields = fields
 
 
@@ -34,6 +39,9 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
 
     id = serializers.CharField(source="public_id", read_only=True)
     agent = serializers.SlugRelatedField[Any]("slug", read_only=True)
+    last_used_at = serializers.DateTimeField(
+        source="used_at", read_only=True, allow_null=True
+    )
     scopes = serializers.ListField(child=serializers.CharField(), read_only=True)
 
     class Meta:
@@ -46,6 +54,8 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "scopes",
             "expires_at",
             "revoked_at",
+            "last_used_at",
+            *LIMITS,
             "created_at",
         )
         read_only_fields = fields
@@ -95,4 +105,9 @@ class KeyList(generics.ListAPIView[ApiKey]):
     def get_queryset(self) -> QuerySet[ApiKey]:
         """Return the keys that the search finds."""
         found = _search(self.request, "name", "agent__slug")
-        return ApiKey.objects.select_related("agent").filter(found)
+        used = KeyUse.objects.filter(public_id=OuterRef("public_id"))
+        return (
+            ApiKey.objects.select_related("agent")
+            .filter(found)
+            .annotate(used_at=Subquery(used.values("used_at")[:1]))
+        )

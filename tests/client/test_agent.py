@@ -30,7 +30,7 @@ def test_it_gives_the_text_with_the_stats(call):
     assert result.stats.calls == 1
 
 
-@pytest.mark.parametrize(("use_cache", "said"), [(True, None), (False, "no-cache")])
+@pytest.mark.parametrize(("use_cache", "said"), [(True, "use"), (False, "no-cache")])
 def test_the_cache_is_used_unless_told_otherwise(call, use_cache, said):
     gateway = Gateway(completion())
     agent = call.talker(call.client(gateway))

@@ -68,7 +68,7 @@ def test_what_has_no_keyword_goes_into_the_body_as_it_is(ask):
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({}, None), ({"use_cache": True}, None), ({"use_cache": False}, "no-cache")],
+    [({}, None), ({"use_cache": True}, "use"), ({"use_cache": False}, "no-cache")],
 )
 def test_only_a_refused_cache_is_said(ask, options, said):
     gateway = Gateway(completion())
