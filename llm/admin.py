@@ -11,12 +11,17 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from costs.models import Call
 from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
+from llm.admin_content import CallWithContentAdmin
 from llm.forms import ApiKeyForm, ModelForm, ProviderForm
 from llm.models import Agent, ApiKey, Breaker, Model, Provider, Route, RouteTarget
 from llm.services import apikey_create, apikey_revoke, model_ensure, provider_ensure
+
+admin.site.unregister(Call)
+admin.site.register(Call, CallWithContentAdmin)
 
 
 class AuditedAdmin(SafeModelAdmin):

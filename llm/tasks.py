@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.db import connection
 
-KEPT_DAYS = 30
+from llm.selectors import KEPT
 
 
 @shared_task(name="llm.keep_content")
@@ -14,7 +14,6 @@ def keep_content() -> None:
             "SELECT ops_keep_partitions('llm_content', now(), now() + interval '40 days')"
         )
         cursor.execute(
-            "DELETE FROM llm_content WHERE call_id < ops_first_uuid7_at("
-            "now() - make_interval(days => %s))",
-            [KEPT_DAYS],
+            "DELETE FROM llm_content WHERE call_id < ops_first_uuid7_at(now() - %s)",
+            [KEPT],
         )

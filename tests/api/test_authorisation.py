@@ -30,6 +30,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},
     "llm-key-list": {"GET": ("Owner", "read")},
+    "llm-content-detail": {"GET": ("Editor", "admin")},
     "rag-corpus-list": {"GET": READ, "POST": WRITE},
     "rag-corpus-detail": {"GET": READ},
     "rag-document-list": {"GET": READ, "POST": WRITE},
