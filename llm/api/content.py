@@ -21,7 +21,7 @@ from llm.services import content_read
 class BodyField(serializers.JSONField):
     """A kept body: JSON, or a text when masking left no JSON."""
 
-    def to_representation(self, value: str) -> Any:
+    def to_representation(self, value: Any) -> Any:
         """Return the body parsed."""
         return parsed(value)
 
