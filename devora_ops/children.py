@@ -77,6 +77,7 @@ def web(folder: DataFolder, environment: Environment) -> Child:
         "--timeout-graceful-shutdown": _WEB_GRACE_S,
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
+        "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }
     words = [str(word) for option in options.items() for word in option]
