@@ -14,6 +14,7 @@ def keep_content() -> None:
             "SELECT ops_keep_partitions('llm_content', now(), now() + interval '40 days')"
         )
         cursor.execute(
-            "DELETE FROM llm_content WHERE call_id < ops_first_uuid7_at(now() - %s)",
-            [KEPT],
+            "DELETE FROM llm_content WHERE call_id < ops_first_uuid7_at("
+            "now() - make_interval(days => %s))",
+            [KEPT.days],
         )
