@@ -8,9 +8,12 @@ in SQL.
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
+
+from costs.schedules import BadSchedule, check_schedule
 
 
 def _slug(**options: Any) -> "models.TextField[str, str]":
@@ -169,6 +172,13 @@ class Price(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} ({self.valid_from:%Y-%m-%d})"
+
+    def clean(self) -> None:
+        """Refuse tiers that the price book cannot be built of."""
+        try:
+            check_schedule(self.schedule)
+        except BadSchedule as error:
+            raise ValidationError({"schedule": str(error)}) from error
 
 
 class BudgetPeriod(models.TextChoices):

@@ -8,10 +8,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from psycopg import sql
 
-from costs.models import Attempt, Call
+from costs.models import Attempt, Call, Price
 from costs.rollups import merge, quantile
 from costs.sources import TIMES, Source, ceiling, floor, source_of
 from devora_ops.common.ids import first_uuid7_at
@@ -166,6 +166,16 @@ def calls_in(part: Slice) -> QuerySet[Call]:
 def attempts_of(call: Call) -> QuerySet[Attempt]:
     """Return the upstream tries of a call, in order."""
     return Attempt.objects.filter(call_id=call.id).order_by("number")
+
+
+def prices_of(model: str | None, *, at: dt.datetime | None) -> QuerySet[Price]:
+    """Return price rows: of one model or all, ever or in force at a moment."""
+    prices = Price.objects.filter(model=model) if model else Price.objects.all()
+    if at is None:
+        return prices
+    begun = Price.objects.filter(valid_from__lte=at)
+    newer = begun.filter(model=OuterRef("model"), valid_from__gt=OuterRef("valid_from"))
+    return prices.filter(valid_from__lte=at).exclude(Exists(newer))
 
 
 def _source(part: Slice, by: Sequence[str] = ()) -> Source:

@@ -27,6 +27,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
         "PATCH": BUDGET,
         "DELETE": BUDGET,
     },
+    "costs-price-list": {"GET": READ, "POST": BUDGET},
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},
     "llm-key-list": {"GET": ("Owner", "read")},
