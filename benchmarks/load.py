@@ -37,7 +37,7 @@ class Target:
     stream: bool = False
 
     def requests(self) -> Iterator[bytes]:
-        """Return requests without end, no two with the same text."""
+        """Return requests without end, no two with the same text in all the loads."""
         number = f"{0:012d}"
         message = {
             "role": "user",
@@ -51,13 +51,14 @@ class Target:
             "stream": self.stream,
         }
         head, tail = self._request(orjson.dumps(body)).split(number.encode())
-        return (b"%b%012d%b" % (head, place, tail) for place in count())
+        return (b"%b%012d%b" % (head, place, tail) for place in _NUMBERS)
 
     def _request(self, body: bytes) -> bytes:
         head = (
             f"POST {self.path} HTTP/1.1",
             f"Host: 127.0.0.1:{self.port}",
             "Accept: application/json",
+            "X-Devora-Cache-Control: use",
             "Content-Type: application/json",
             "User-Agent: benchmark",
             f"Authorization: Bearer {self.key}",
@@ -65,6 +66,9 @@ class Target:
         )
         return "\r\n".join(head).encode() + _HEAD_END + body
 
+
+# One count for all: a text that came again would be answered from the cache.
+_NUMBERS = count()
 
 _SYSTEM = (
     "You answer questions about parcels. Be brief, name the parcel's number, and when "

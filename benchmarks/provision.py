@@ -36,7 +36,17 @@ def provide() -> str:
         period="day",
         agent=agent.slug,
     )
-    return services.apikey_create(agent=agent)
+    key = services.apikey_create(agent=agent)
+    ample = {
+        "requests_per_minute": int(_AMPLE) * 100,
+        "tokens_per_minute": int(_AMPLE) * 1000,
+        "concurrent_calls": int(_AMPLE),
+    }
+    for limited in (agent, agent.keys.get()):
+        for name, most in ample.items():
+            setattr(limited, name, most)
+        limited.save()
+    return key
 
 
 def sign_in() -> str:

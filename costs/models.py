@@ -13,7 +13,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from costs.schedules import BadSchedule, check_schedule
+from costs.pricing import Rates, ScheduleInvalid, make_price
 
 
 def _slug(**options: Any) -> "models.TextField[str, str]":
@@ -174,10 +174,11 @@ class Price(models.Model):
         return f"{self.model} ({self.valid_from:%Y-%m-%d})"
 
     def clean(self) -> None:
-        """Refuse tiers that the price book cannot be built of."""
+        """Refuse a schedule that the gateway could not read."""
+        rates = dict.fromkeys((*Rates.__slots__, "web_search", "per_request"))
         try:
-            check_schedule(self.schedule)
-        except BadSchedule as error:
+            make_price({"id": 0, "schedule": self.schedule, **rates})
+        except ScheduleInvalid as error:
             raise ValidationError({"schedule": str(error)}) from error
 
 

@@ -1,12 +1,19 @@
 """What an attempt costs: a normalised Usage and a Price in, exact dollars out. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 NINE_PLACES = Decimal("0.000000001")
 _ZERO = Decimal(0)
+_INPUT_KINDS = (
+    "cache_write_1h",
+    "cache_write_5m",
+    "input_audio",
+    "input",
+    "cache_read",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,24 @@ class Usage:
             + self.cache_write_5m
             + self.cache_write_1h
             + self.input_audio
+        )
+
+    def within(self, most_input: int, most_output: int) -> "Usage":
+        """Return the usage cut to what can be true; itself when it can be.
+
+        The dearest kinds are kept first, so that a cut never makes it too cheap.
+        """
+        if self.whole_input <= most_input and self.whole_output <= most_output:
+            return self
+        left, cut = most_input, {}
+        for name in _INPUT_KINDS:
+            cut[name] = min(getattr(self, name), left)
+            left -= cut[name]
+        output = min(self.output, most_output)
+        audio = min(self.output_audio, most_output - output)
+        reasoning = min(self.reasoning, output)
+        return replace(
+            self, **cut, output=output, output_audio=audio, reasoning=reasoning
         )
 
     @property
@@ -121,6 +146,9 @@ class Price:
     regions: Mapping[str, Decimal] = field(default_factory=dict)
     web_search: Decimal = _ZERO
     per_request: Decimal = _ZERO
+    _known: dict[tuple[str, int], tuple[Decimal, Decimal]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def cost(
         self, usage: Usage, *, service_tier: str = "", region: str = ""
@@ -148,17 +176,43 @@ class Price:
         times `n`. The provider may serve in the standard tier instead of a named one, and
         in any tier when the request says `auto`.
         """
+        dearest_in, dearest_out = self._dearest(service_tier, input_bound)
+        tokens = input_bound * dearest_in + output_bound * dearest_out
+        fees = web_searches * self.web_search + self.per_request
+        return (tokens + fees).quantize(NINE_PLACES, rounding=ROUND_CEILING)
+
+    def _dearest(self, service_tier: str, input_bound: int) -> tuple[Decimal, Decimal]:
+        """Return the most that an input and an output token can come to, per token.
+
+        Every call asks; there are as many answers as tiers and thresholds.
+        """
+        if service_tier != "auto" and service_tier not in self.service_tiers:
+            service_tier = ""
+        reached = sum(
+            input_bound > above
+            for schedule in (self.standard, *self.service_tiers.values())
+            for above, _ in schedule.tiers
+        )
+        found = self._known.get((service_tier, reached))
+        if found is None:
+            found = self._find_dearest(service_tier, input_bound)
+            self._known[service_tier, reached] = found
+        return found
+
+    def _find_dearest(
+        self, service_tier: str, input_bound: int
+    ) -> tuple[Decimal, Decimal]:
         rates = [
             each
             for schedule in self._possible(service_tier)
             for each in schedule.reachable(input_bound)
         ]
-        tokens = input_bound * max(each.dearest_input for each in rates)
-        tokens += output_bound * max(each.dearest_output for each in rates)
         region = max(self.regions.values(), default=Decimal(1))
-        fees = web_searches * self.web_search + self.per_request
-        dearest = tokens * max(region, Decimal(1)) + fees
-        return dearest.quantize(NINE_PLACES, rounding=ROUND_CEILING)
+        factor = max(region, Decimal(1))
+        return (
+            factor * max(each.dearest_input for each in rates),
+            factor * max(each.dearest_output for each in rates),
+        )
 
     def _possible(self, service_tier: str) -> list[Schedule]:
         named = self.service_tiers.get(service_tier)
@@ -173,9 +227,29 @@ def round_usd(amount: Decimal) -> Decimal:
     return amount.quantize(NINE_PLACES, rounding=ROUND_HALF_EVEN)
 
 
+class ScheduleInvalid(ValueError):
+    """A price's schedule has not the shape of one, or an amount that is none."""
+
+
 def make_price(row: Mapping[str, Any]) -> Price:
-    """Build a Price from a row of the price book (its columns by name)."""
-    extra = row["schedule"]
+    """Build a Price from a row of the price book (its columns by name).
+
+    Raises ScheduleInvalid, whose sentence says what is wrong.
+    """
+    try:
+        return _make_price(row, row["schedule"])
+    except KeyError as error:
+        raise ScheduleInvalid(f"{error.args[0]} is missing") from error
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
+        if isinstance(error, ScheduleInvalid):
+            raise
+        raise ScheduleInvalid("it has not the shape of a schedule") from error
+
+
+def _make_price(row: Mapping[str, Any], extra: Mapping[str, Any]) -> Price:
+    unknown = sorted(extra.keys() - {"tiers", "service_tiers", "geo_multiplier"})
+    if unknown:
+        raise ScheduleInvalid(f"{unknown[0]} is not known here")
     base = _rates(row)
     return Price(
         id=row["id"],
@@ -185,7 +259,7 @@ def make_price(row: Mapping[str, Any]) -> Price:
             for name, tier in extra.get("service_tiers", {}).items()
         },
         regions={
-            region: Decimal(factor)
+            region: _amount(factor)
             for region, factor in extra.get("geo_multiplier", {}).items()
         },
         web_search=row["web_search"] or _ZERO,
@@ -201,11 +275,18 @@ def _tiers(rows: Any) -> tuple[tuple[int, Rates], ...]:
 def _rates(prices: Mapping[str, Any]) -> Rates:
     return Rates(
         **{
-            name: Decimal(prices[name])
+            name: _amount(prices[name])
             for name in Rates.__slots__
             if prices.get(name) is not None
         }
     )
+
+
+def _amount(value: Any) -> Decimal:
+    amount = Decimal(value)
+    if not amount.is_finite() or amount < 0:
+        raise ScheduleInvalid(f"{value} is no amount")
+    return amount
 
 
 def _first(rate: Decimal | None, otherwise: Decimal) -> Decimal:

@@ -1,6 +1,7 @@
 """The price book and the budgets as the data plane reads them."""
 
 import datetime as dt
+import logging
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 from psycopg.rows import dict_row
 
 from costs.facts import Who
-from costs.pricing import Price, make_price
+from costs.pricing import Price, ScheduleInvalid, make_price
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
+
+log = logging.getLogger("[CostTracker]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,14 @@ async def load_prices(connection: Connection) -> PriceBook:
     starts: defaultdict[str, list[dt.datetime]] = defaultdict(list)
     prices: defaultdict[str, list[Price]] = defaultdict(list)
     for row in rows:
+        try:
+            price = make_price(row)
+        except ScheduleInvalid as error:
+            # One bad row must not take all others along; its model is unpriced.
+            log.error("price %s of %s is left out: %s", row["id"], row["model"], error)
+            continue
         starts[row["model"]].append(row["valid_from"])
-        prices[row["model"]].append(make_price(row))
+        prices[row["model"]].append(price)
     return PriceBook(dict(starts), dict(prices))
 
 

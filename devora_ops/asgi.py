@@ -33,10 +33,12 @@ _expansion = Expansion(settings.DATABASE_URL)
 _gateway = Gateway(
     GatewayConfig(
         database_url=settings.DATABASE_URL,
+        redis_url=settings.REDIS_URL,
         field_keys=tuple(settings.DEVORA_FIELD_KEYS),
         store_content=settings.DEVORA_STORE_CONTENT,
         expand=_expansion.expand,
         snapshots=_expansion.snapshots,
+        processes=settings.WEB_CONCURRENCY,
     )
 )
 _live = LiveListener(settings.DATABASE_URL)
@@ -49,7 +51,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
         await websocket_application(scope, receive, send)  # type: ignore[arg-type]
-    elif scope["path"].startswith("/v1/"):
+    elif scope["path"].lstrip("/")[:3].lower() == "v1/":  # its errors are JSON
         await _gateway(scope, receive, send)
     elif scope["path"] in _probes.paths:
         await _probes(scope, receive, send)

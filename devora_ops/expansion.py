@@ -1,8 +1,12 @@
 """Wiring of what happens to a request that names a prompt: experiments, prompts, rag."""
 
+import asyncio
+import logging
 from typing import Any
 
-from devora_ops.common.errors import Unprocessable
+import psycopg
+
+from devora_ops.common.errors import Unavailable, Unprocessable
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.snapshots import Snapshot
 from experiments.expansion import Expander
@@ -12,7 +16,10 @@ from rag.context import format_passages
 from rag.retriever import Retriever
 from rag.snapshot import corpora_snapshot
 
+log = logging.getLogger("[LLM]")
+
 _CONTEXT_TOKENS = 4000
+_SEARCH_TIMEOUT_S = 2.0
 
 
 class Expansion:
@@ -43,5 +50,10 @@ class Expansion:
                 f"The prompt names the corpus `{slug}`, which does not exist.",
                 code="corpus_missing",
             )
-        passages = await self._retriever.search(corpus, query, top_k=top_k)
+        try:
+            async with asyncio.timeout(_SEARCH_TIMEOUT_S):
+                passages = await self._retriever.search(corpus, query, top_k=top_k)
+        except (psycopg.Error, OSError) as error:
+            log.warning("cannot search %s: %r", slug, error)
+            raise Unavailable("The corpus cannot be searched right now.") from error
         return format_passages(passages, max_tokens=_CONTEXT_TOKENS)

@@ -27,6 +27,8 @@ PORT = env.int("PORT", default=8000)
 DEVORA_URL = env.str("DEVORA_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 DEVORA_DEMO = env.bool("DEVORA_DEMO", default="DATABASE_URL" not in env.ENVIRON)
 DATABASE_URL = env.str("DATABASE_URL", default="postgres:///devora")
+# How many web processes share limits; the server itself starts as many.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 
 _url = urlsplit(DEVORA_URL)

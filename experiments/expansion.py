@@ -38,6 +38,8 @@ class Expanded:
 
     experiment and variant are empty outside one. max_tokens: what the version sets,
     None when it sets nothing. cache: {enabled, ttl_s} as far as the version says.
+    origin: the version, and the move of the label that led to it: cached answers hang
+    on it.
     """
 
     body: dict[str, Any]
@@ -47,6 +49,7 @@ class Expanded:
     variant: str = ""
     max_tokens: int | None = None
     cache: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Expander:
         if not model.startswith(PREFIX):
             return None
         asked = _read(body, request_id)
-        chosen, choice = self._choose(model.removeprefix(PREFIX), asked.unit)
+        chosen, choice, move = self._choose(model.removeprefix(PREFIX), asked.unit)
         rendered = render_version(chosen, asked.variables)
         context = await self._context(chosen, rendered, asked.body)
         return Expanded(
@@ -92,21 +95,23 @@ class Expander:
             variant=choice.variant if choice else "",
             max_tokens=chosen.max_tokens,
             cache=chosen.cache,
+            origin=f"{chosen.prompt}@{chosen.number} {move}",
         )
 
     def _choose(
         self, reference: str, unit: str
-    ) -> tuple[PromptVersionSnapshot, Choice | None]:
+    ) -> tuple[PromptVersionSnapshot, Choice | None, str]:
         asked = parse_reference(reference)
         prompt = find(self._prompts.current, asked.slug)
         if asked.number is not None:
-            return version(prompt, asked.number), None
+            return version(prompt, asked.number), None, ""
         choice = choose(self._experiments.current, asked.slug, unit)
         if choice is None:
-            return labelled(prompt, asked.label), None
+            move = prompt.moves.get(asked.label, "")
+            return labelled(prompt, asked.label), None, move
         if asked.explicit:
             labelled(prompt, asked.label)  # a label that is not there stays a mistake
-        return version(prompt, choice.version), choice
+        return version(prompt, choice.version), choice, ""
 
     async def _context(
         self,

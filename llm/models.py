@@ -1,6 +1,7 @@
 """Who calls, with which key, what may answer, and what was said."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +19,27 @@ class ContentMode(models.TextChoices):
     OFF = "off", _("Off")
 
 
-class Agent(models.Model):
+class Limited(models.Model):
+    """What somebody may ask for in any minute, and at once; empty is without limit."""
+
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    concurrent_calls = models.PositiveIntegerField(
+        _("calls at once"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        abstract = True
+
+
+class Agent(Limited):
     """A program that calls models; belongs to a team."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True)
@@ -44,7 +65,7 @@ class Agent(models.Model):
         return self.name
 
 
-class ApiKey(models.Model):
+class ApiKey(Limited):
     """The secret an agent calls with: its id and a digest, never the secret itself."""
 
     public_id = models.CharField(_("id"), max_length=8, unique=True, editable=False)
@@ -70,6 +91,20 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"dvo_live_{self.public_id}…{self.last_four}"
+
+
+class KeyUse(models.Model):
+    """When a key was used last, to the minute; apart, so that keys stay unchanged."""
+
+    public_id = models.CharField(max_length=8, primary_key=True)
+    used_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("key use")
+        verbose_name_plural = _("key uses")
+
+    def __str__(self) -> str:
+        return self.public_id
 
 
 class ProviderKind(models.TextChoices):

@@ -12,7 +12,7 @@ from costs import price_table
 from costs.models import Price
 from devora_ops.common import addresses, apikeys, audit
 from devora_ops.common.crypto import FieldCipher
-from devora_ops.common.errors import InvalidRequest
+from devora_ops.common.errors import Conflict, InvalidRequest
 from devora_ops.common.models import Team
 from llm.models import Agent, ApiKey, Content, Model, Provider, Route, RouteTarget
 from llm.selectors import content_of
@@ -82,6 +82,39 @@ def apikey_revoke(*, key: ApiKey, actor: str) -> None:
 
 
 @transaction.atomic
+@transaction.atomic
+def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
+    """Make a key's successor and let the old one end after an overlap; return the token.
+
+    The successor has the same agent, scopes, limits and name.
+    """
+    old = ApiKey.objects.select_for_update().get(pk=key.pk)
+    if old.revoked_at is not None:
+        raise Conflict("A revoked key has no successor.", code="revoked")
+    minted = apikeys.mint()
+    limits = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
+    ApiKey.objects.create(
+        public_id=minted.public_id,
+        digest=minted.digest,
+        last_four=minted.token[-4:],
+        agent=old.agent,
+        name=old.name,
+        scopes=old.scopes,
+        **{name: getattr(old, name) for name in limits},
+    )
+    end = timezone.now() + overlap
+    old.expires_at = min(old.expires_at or end, end)
+    old.save(update_fields=["expires_at"])
+    audit.record(
+        actor=actor,
+        action="apikey.rotate",
+        object_type="apikey",
+        object_id=old.public_id,
+        after={"successor": minted.public_id, "ends": old.expires_at.isoformat()},
+    )
+    return minted.token
+
+
 def provider_ensure(
     *,
     slug: str,

@@ -12,13 +12,17 @@ from psycopg.rows import dict_row
 from devora_ops.common.crypto import FieldCipher, SealBroken
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
+from llm.limit import Limit
 
 log = logging.getLogger("[LLM]")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that may call: its digest, its scopes, and whom it calls for."""
+    """A key that may call: its digest, its scopes, and whom it calls for.
+
+    limits: what counts its calls, the key and its agent, where they have limits.
+    """
 
     public_id: str
     digest: bytes
@@ -27,6 +31,7 @@ class Key:
     agent: str
     team: str
     content: str
+    limits: tuple[tuple[str, Limit], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,9 @@ class Catalogue:
 
 
 _KEYS = """
-SELECT k.public_id, k.digest, k.scopes, k.expires_at, a.slug, t.slug, a.store_content
+SELECT k.public_id, k.digest, k.scopes, k.expires_at, a.slug, t.slug, a.store_content,
+       k.requests_per_minute, k.tokens_per_minute, k.concurrent_calls,
+       a.requests_per_minute, a.tokens_per_minute, a.concurrent_calls
 FROM llm_apikey AS k
 JOIN llm_agent AS a ON a.id = k.agent_id JOIN ops_team AS t ON t.id = a.team_id
 WHERE k.revoked_at IS NULL AND a.is_active
@@ -91,10 +98,25 @@ async def load_keys(connection: Connection) -> Mapping[str, Key]:
     """Read the keys that are not revoked, by their public id."""
     cursor = await connection.execute(_KEYS)
     rows: list[Any] = await cursor.fetchall()
-    return {
-        public_id: Key(public_id, bytes(digest), frozenset(scopes), *rest)
-        for public_id, digest, scopes, *rest in rows
-    }
+    return {row[0]: _key(*row) for row in rows}
+
+
+def _key(public_id: str, digest: bytes, scopes: list[str], *rest: Any) -> Key:
+    expires_at, agent, team, content, *limits = rest
+    buckets = (
+        (f"key:{public_id}", Limit(*limits[:3])),
+        (f"agent:{agent}", Limit(*limits[3:])),
+    )
+    return Key(
+        public_id,
+        bytes(digest),
+        frozenset(scopes),
+        expires_at,
+        agent,
+        team,
+        content,
+        tuple(bucket for bucket in buckets if bucket[1].limits),
+    )
 
 
 class CatalogueLoader:

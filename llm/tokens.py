@@ -43,6 +43,21 @@ def encoding_for(model: str) -> tiktoken.Encoding:
     )
 
 
+# Longer texts are not counted but bounded: counting holds up everybody else.
+_MOST_COUNTED = 64 * 1024
+# Other tokenizers, and what each message is wrapped in.
+_MARGIN, _WRAPPING = 1.3, 16
+
+
+def at_most(text: str, *, model: str) -> int:
+    """Return a number of tokens that a text hardly exceeds, in any model."""
+    if not text:
+        return 0
+    if len(text) > _MOST_COUNTED:
+        return len(text.encode()) // 2
+    return int(count(text, model=model) * _MARGIN) + _WRAPPING
+
+
 def count(text: str, *, model: str) -> int:
     """Count the tokens of a text as a model would see it."""
     return len(encoding_for(model).encode_ordinary(text))

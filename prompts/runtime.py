@@ -53,11 +53,15 @@ class PromptVersionSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PromptSnapshot:
-    """A prompt's versions by number, and the numbers its labels point at."""
+    """A prompt's versions by number, and the numbers its labels point at.
+
+    moves: when each label was moved last, as a text that tells one move from another.
+    """
 
     slug: str
     versions: Mapping[int, PromptVersionSnapshot] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    moves: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +216,7 @@ SELECT p.slug AS prompt, v.number, v.messages, v.model, v.variables, v.parameter
 FROM prompts_promptversion AS v JOIN prompts_prompt AS p ON p.id = v.prompt_id
 """
 _LABELS = """
-SELECT p.slug, l.name, v.number
+SELECT p.slug, l.name, v.number, l.moved_at
 FROM prompts_label AS l JOIN prompts_prompt AS p ON p.id = l.prompt_id
 JOIN prompts_promptversion AS v ON v.id = l.version_id
 """
@@ -222,6 +226,7 @@ async def load(connection: Connection) -> PromptsSnapshot:
     """Read every prompt with its versions and labels."""
     versions: defaultdict[str, dict[int, PromptVersionSnapshot]] = defaultdict(dict)
     labels: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    moves: defaultdict[str, dict[str, str]] = defaultdict(dict)
     async with (
         # One picture of three tables, whatever is written meanwhile.
         connection.transaction(),
@@ -232,8 +237,13 @@ async def load(connection: Connection) -> PromptsSnapshot:
             versions[row["prompt"]][row["number"]] = PromptVersionSnapshot(**row)
         for row in await (await cursor.execute(_LABELS)).fetchall():
             labels[row["slug"]][row["name"]] = row["number"]
-    prompts = {s: PromptSnapshot(s, found, labels[s]) for s, found in versions.items()}
-    return PromptsSnapshot(prompts)
+            moves[row["slug"]][row["name"]] = row["moved_at"].isoformat()
+    return PromptsSnapshot(
+        {
+            slug: PromptSnapshot(slug, found, labels[slug], moves[slug])
+            for slug, found in versions.items()
+        }
+    )
 
 
 def prompts() -> Snapshot[PromptsSnapshot]:

@@ -1,8 +1,9 @@
 """What every part of the suite may use: a running installation of the product."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
@@ -11,8 +12,10 @@ from django.core.management import call_command
 from django.utils import translation
 from hypothesis import HealthCheck, settings
 
+from devora_ops.common.redis_line import RedisLine
 from tests.database import url_of
 from tests.installation_under_test import Installation, orm_on
+from tests.own_redis import DEADLINE_S, OwnRedis
 
 # Times are judged by the benchmarks; here another process may have the processor.
 settings.register_profile(
@@ -78,3 +81,21 @@ def committed_db(
     """
     with django_db_blocker.unblock(), orm_on(installation_database):
         yield url_of(installation_database)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    """Run a Redis that this test alone uses, and may stop."""
+    with OwnRedis(tmp_path) as server:
+        yield server
+        server.resume()
+
+
+@pytest.fixture
+async def line(own_redis: OwnRedis) -> AsyncIterator[RedisLine]:
+    """Connect as the data plane does to the Redis that this test may stop."""
+    line = RedisLine(own_redis.url, timeout_s=DEADLINE_S)
+    await line.start()
+    yield line
+    own_redis.resume()
+    await line.stop()

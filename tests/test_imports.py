@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOT = [
     "llm.gateway.app",
     "llm.providers.anthropic",
+    "llm.gateway.cache_store",
+    "llm.gateway.limits",
     "llm.providers.openai",
     "llm.translation.chat_over_messages",
     "llm.translation.messages_over_chat",
@@ -30,6 +32,7 @@ HOT = [
     "devora_ops.common.errors",
     "devora_ops.common.ids",
     "devora_ops.common.postgres",
+    "devora_ops.common.redis_line",
     "devora_ops.common.roles",
     "devora_ops.common.snapshots",
     "devora_ops.common.strict_json",

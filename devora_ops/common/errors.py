@@ -9,10 +9,12 @@ DevoraError                 any refusal: a code for programs, a sentence for peo
 ├── Conflict                409
 ├── PayloadTooLarge         413
 ├── Unprocessable           422  well-formed, but its content is not acceptable
+├── RateLimited             429  a limit is reached; Retry-After says when to ask again
 ├── UpstreamError           502  the provider failed; the code says how
 └── Unavailable             503  ours is not able to serve right now
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -104,6 +106,18 @@ class Unprocessable(DevoraError):
 
     status = 422
     code = "unprocessable"
+
+
+class RateLimited(DevoraError):
+    """A limit is reached; Retry-After says when to ask again, in whole seconds."""
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: float, **details: Any) -> None:
+        seconds = max(1, math.ceil(retry_after_s))
+        headers = {"Retry-After": str(seconds), **details.pop("headers", {})}
+        super().__init__(message, headers=headers, **details)
 
 
 class UpstreamError(DevoraError):

@@ -85,8 +85,10 @@ class SnapshotKeeper:
     async def _reconnect(self) -> Connection:
         while True:
             await asyncio.sleep(1)
-            with contextlib.suppress(psycopg.Error, OSError):
+            try:
                 return await self._listen()
+            except Exception as error:  # whatever it is, it may be over in a second
+                log.warning("cannot follow changes yet: %s", error)
 
     async def _apply_changes(self, connection: Connection) -> None:
         while True:
@@ -98,4 +100,14 @@ class SnapshotKeeper:
                 changed.add(notify.payload)
             for snapshot in self._snapshots:
                 if not changed or snapshot.tables & changed:
-                    await snapshot.reload(connection)
+                    await _refresh(snapshot, connection)
+
+
+async def _refresh(snapshot: Snapshot[Any], connection: Connection) -> None:
+    """Draw a picture again; what cannot be drawn must not keep others from it."""
+    try:
+        await snapshot.reload(connection)
+    except (psycopg.OperationalError, OSError):
+        raise  # the connection: it is made anew
+    except Exception:
+        log.exception("keeping the old picture of %s", sorted(snapshot.tables))

@@ -16,6 +16,7 @@ import orjson
 
 MAX_DEPTH = 32
 MAX_KEYS = 10_000
+MAX_CONTAINERS = 100_000  # walking through millions would hold up everybody else
 _BIGGEST = 2**64 - 1
 _SMALLEST = -(2**63)
 
@@ -63,6 +64,8 @@ def loads(
         _explain(data, error, max_depth=max_depth)
     structure = data.translate(None, _REST)
     colons = structure.count(b":")
+    if len(structure) - colons > MAX_CONTAINERS:  # texts may hold brackets too
+        _check_count(value)
     if len(structure) - colons > max_depth:
         _check_depth(value, max_depth)
     if colons > max_keys:
@@ -131,6 +134,18 @@ def _check_depth(value: Any, max_depth: int) -> None:
         if not level:
             return
     raise _too_deep()
+
+
+def _check_count(value: Any) -> None:
+    pending, count = [value], 0
+    while pending:
+        count += 1
+        if count > MAX_CONTAINERS:
+            raise StrictJSONError(
+                "payload_too_large", f"At most {MAX_CONTAINERS} objects and arrays."
+            )
+        children = _children(pending.pop())
+        pending.extend(c for c in children if type(c) in (dict, list))
 
 
 def _check_width(value: Any, max_keys: int) -> None:

@@ -13,9 +13,12 @@ from costs.snapshot import budgets, price_book
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.errors import DevoraError, NotFound
 from devora_ops.common.postgres import make_pool
+from devora_ops.common.redis_line import RedisLine
 from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
+from llm.gateway.answering import Answering
 from llm.gateway.authentication import authenticate, bearer_token, require
 from llm.gateway.books import Books
+from llm.gateway.cache_store import CacheStore
 from llm.gateway.call import Call
 from llm.gateway.discovery import Discovery
 from llm.gateway.dispatch import Dispatcher
@@ -34,6 +37,8 @@ from llm.gateway.http import (
     send_bytes,
     send_error,
 )
+from llm.gateway.key_uses import KeyUses
+from llm.gateway.limits import Limiter
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.upstream import UpstreamClient
@@ -48,13 +53,18 @@ Endpoint = Callable[[Key, str, Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """What the gateway is built from; extra snapshots are those that expand reads."""
+    """What the gateway is built from; extra snapshots are those that expand reads.
+
+    processes: how many share the limits while Redis is away.
+    """
 
     database_url: str
+    redis_url: str
     field_keys: tuple[str, ...]
     store_content: str
     expand: Expand
     snapshots: tuple[Snapshot[Any], ...] = ()
+    processes: int = 1
 
 
 class Gateway:
@@ -87,7 +97,13 @@ class Gateway:
             prices=prices,
             budgets=budget_scopes,
         )
-        self._service = Service(books, dispatcher, self._catalogue, config.expand)
+        self._uses = KeyUses(self._pool)
+        self._line = RedisLine(config.redis_url)
+        self._limiter = Limiter(self._line, processes=config.processes)
+        answering = Answering(books, dispatcher, CacheStore(self._line))
+        self._service = Service(
+            books, answering, self._limiter, self._catalogue, config.expand
+        )
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
             _MESSAGES: {"POST": self._serving(MESSAGES)},
@@ -100,17 +116,23 @@ class Gateway:
         await self._keeper.start()
         await self._ledger.start()
         await self._client.start()
+        await self._line.start()
+        await self._limiter.start()
         # Last: an open pool does not let go of its loop when what follows it fails,
         # and a process that does not end is not started again.
         await self._pool.open()
+        await self._uses.start()
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""
         await self._ledger.stop()
+        await self._uses.stop()
         await self._recorder.flushed()
         await self._health.told()
         await self._discovery.written()
         await self._client.stop()
+        await self._limiter.stop()
+        await self._line.stop()
         await self._keeper.stop()
         await self._pool.close()
 
@@ -160,6 +182,7 @@ class Gateway:
             presented = bearer_token(told.decode("latin-1") if told else None)
         key = authenticate(presented, self._keys.current, now=dt.datetime.now(dt.UTC))
         require(key, "call")
+        self._uses.note(key.public_id)
         return key
 
     def _serving(self, wire: Format) -> Endpoint:

@@ -1,7 +1,9 @@
 """One upstream try: bounded, held for, sent, and settled whatever happens."""
 
 import datetime as dt
+import logging
 import time
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,17 +15,21 @@ from costs.pricing import Price, Usage, round_usd
 from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
-from llm.gateway.bounds import input_bound, web_searches_bound
+from llm.gateway.bounds import input_bound, most_believed, web_searches_bound
 from llm.gateway.call import Call
 from llm.gateway.codecs import Codec
 from llm.snapshot import Target
-from llm.tokens import count
+from llm.tokens import at_most
+
+log = logging.getLogger("[LLM]")
+
+_MOST_USAGE_BYTES = 16 * 1024
 
 
 class Attempt:
     """A try of one target, from its hold to its settlement.
 
-    Raises InvalidRequest when the target's provider cannot do what is asked.
+    bounds: the most tokens that can go in and come out. Raises InvalidRequest when the target's provider cannot do what is asked.
     """
 
     def __init__(
@@ -46,6 +52,11 @@ class Attempt:
         self.price: Price | None = None
         self.amount = Decimal(0)
         self.counters: tuple[int, ...] = ()
+        self.bounds = (
+            input_bound(self.payload, len(self.data)),
+            codec.output_bound(self.payload),
+        )
+        self.sent = False
         self.ended = False
 
     async def hold(self, ledger: Ledger, prices: PriceBook, budgets: Budgets) -> None:
@@ -53,11 +64,12 @@ class Attempt:
         self.price = prices.price(self.target.model, dt.datetime.now(dt.UTC))
         mine, hard = budgets.matching(self.call.who, self.target.model)
         if self.price is not None:
+            most_in, most_out = self.bounds
             self.amount = self.price.worst_case(
-                input_bound=input_bound(self.payload, len(self.data)),
-                output_bound=self.codec.output_bound(self.payload),
+                input_bound=most_in,
+                output_bound=most_out,
                 web_searches=web_searches_bound(self.payload),
-                service_tier=str(self.payload.get("service_tier") or ""),
+                service_tier=self.codec.tier_asked(self.payload),
             )
         elif hard:
             raise BudgetExceeded(
@@ -67,6 +79,10 @@ class Attempt:
         self.counters = await ledger.hold(
             Reservation(self.id, self.call.id, self.amount, mine, self._facts())
         )
+
+    def leaves(self) -> None:
+        """Take note that the first byte is about to leave."""
+        self.sent = True
 
     def headers(self) -> dict[str, str]:
         """Return the headers of the upstream request."""
@@ -78,26 +94,41 @@ class Attempt:
     def bill(
         self, raw: Any, *, text: str, service_tier: str = "", error_code: str = ""
     ) -> None:
-        """Settle by the usage that the provider told, or by an estimate without one."""
-        usage = self.codec.read_usage(raw)
+        """Settle by the usage that the provider told, or by an estimate without one.
+
+        Usage beyond what the request allows cannot be true: it is cut to that, and
+        flagged, so that no answer can overrun a hard budget.
+        """
+        told = self.codec.read_usage(raw)
+        usage = self.estimate(text) if told is None else self._believed(told)
+        if told not in (None, usage):
+            log.warning("attempt %s: usage beyond its bounds: %s", self.id, raw)
+        searches = max(usage.web_searches, int("web_search_options" in self.payload))
         self.end(
             "settled",
-            usage=usage or self.estimate(text),
+            usage=replace(usage, web_searches=searches),
             raw_usage=raw,
             service_tier=service_tier,
-            estimated=usage is None,
+            estimated=usage is not told,
             http_status=200,
             error_code=error_code,
         )
 
+    def _believed(self, told: Usage) -> Usage:
+        most_in, most_out = self.bounds
+        return told.within(most_believed(most_in), most_out)
+
     def estimate(self, text: str) -> Usage:
-        """Count what went in and came out, for a provider that does not say."""
-        model = self.target.model
-        messages = self.payload.get("messages") or ()
-        said = self.codec.prompt_text(self.payload)
+        """Bound from experience what went in and came out, where nobody says.
+
+        More than was billed is better than less: the flag says that it is a guess.
+        """
+        most_in, most_out = self.bounds
+        prompt = orjson.dumps(self.payload.get("tools") or "").decode()
+        prompt += self.codec.prompt_text(self.payload)
         return Usage(
-            input=count(said, model=model) + 4 * len(messages),
-            output=min(count(text, model=model), self.codec.output_bound(self.payload)),
+            input=min(at_most(prompt, model=self.target.model), most_in),
+            output=min(at_most(text, model=self.target.model), most_out),
         )
 
     def end(
@@ -162,6 +193,10 @@ class Attempt:
 
 def _storable(raw_usage: Any) -> dict[str, Any] | None:
     """Keep what the provider said, unless a JSONB column cannot."""
-    if not isinstance(raw_usage, dict) or b"\\u0000" in orjson.dumps(raw_usage):
+    try:
+        written = orjson.dumps(raw_usage)
+    except TypeError:  # nested deeper than anybody writes
         return None
-    return raw_usage
+    if not isinstance(raw_usage, dict) or b"\\u0000" in written:
+        return None
+    return raw_usage if len(written) <= _MOST_USAGE_BYTES else None

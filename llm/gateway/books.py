@@ -1,15 +1,16 @@
 """The end of a call: its facts to the ledger, its content to the recorder, each once."""
 
+import asyncio
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 
-import orjson
-
 from costs.facts import Settlement
 from costs.ledger import Ledger
-from llm.gateway.attempt import Attempt
 from llm.gateway.call import Call
 from llm.gateway.recorder import Recorder, Said
+
+_POST_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,18 @@ class Books:
     ledger: Ledger
     recorder: Recorder
 
-    def post(self, call: Call) -> None:
-        """Settle the attempts that have ended, while the call goes on."""
+    async def post(self, call: Call) -> None:
+        """Settle the attempts that have ended, while the call goes on.
+
+        Returns once their holds are free, or after two seconds without Postgres.
+        """
         attempts = call.take_unposted()
-        if attempts:
-            self.ledger.settle(Settlement(attempts))
+        if not attempts:
+            return
+        settled = self.ledger.settle(Settlement(attempts))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_POST_TIMEOUT_S):
+                await asyncio.shield(settled)
 
     def close(self, call: Call, http_status: int, error_code: str = "") -> None:
         """Settle the call; whoever comes second changes nothing."""
@@ -34,11 +42,7 @@ class Books:
         fact = call.fact(http_status, error_code=error_code.replace("\0", ""), now=now)
         self.ledger.settle(Settlement(call.take_unposted(), fact))
 
-    def keep(self, attempt: Attempt, answer: bytes) -> None:
+    def keep(self, call: Call, request: bytes, answer: bytes) -> None:
         """Keep what was asked and answered, as the agent's mode says."""
-        said = Said(attempt.call.id, attempt.data, answer)
-        self.recorder.record(said, mode=attempt.call.key.content)
-
-    def keep_text(self, attempt: Attempt, text: str) -> None:
-        """Keep what a stream said."""
-        self.keep(attempt, orjson.dumps({"content": text}))
+        said = Said(call.id, request, answer)
+        self.recorder.record(said, mode=call.key.content)

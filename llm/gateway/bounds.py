@@ -5,25 +5,38 @@ from typing import Any
 
 # The most tokens that a provider makes of one image, whatever its bytes.
 _IMAGE_TOKENS = 8192
-# A document's pages become text and pictures, and its bytes say little of either.
+# A document's pages become text and pictures, a film many: bytes say little of either.
 _DOCUMENT_TOKENS = 500_000
+_BULKY = ("file", "document", "input_audio", "audio_url", "video_url")
 _MOST_SEARCHES = 20
+_WRAPPING, _TOOLS = 16, 1024
+_HIDDEN_PROMPT = 20_000
 
 
 def input_bound(payload: Mapping[str, Any], size: int) -> int:
     """Bound the input tokens of a body of `size` bytes.
 
     A token stands for at least one byte of the request. Pictures are the exception both
-    ways: their bytes say nothing of their tokens.
+    ways: their bytes say nothing of their tokens. Providers wrap each message in a few
+    tokens of their own, and tools in hundreds.
     """
-    bound = size
-    for part in _parts(payload.get("messages")):
+    messages = payload.get("messages") or ()
+    bound = size + _WRAPPING * len(messages) + bool(payload.get("tools")) * _TOOLS
+    for part in _parts(messages):
         kind = part.get("type")
         if kind in ("image_url", "image"):
             bound += _IMAGE_TOKENS - len(_image(part))
-        elif kind in ("file", "document"):
+        elif kind in _BULKY:
             bound += _DOCUMENT_TOKENS
     return bound
+
+
+def most_believed(bound: int) -> int:
+    """Return the most input tokens that a provider is believed for a bounded body.
+
+    A bill is a bill, even where a server adds prompts of its own; beyond this it is none.
+    """
+    return 4 * bound + _HIDDEN_PROMPT
 
 
 def web_searches_bound(payload: Mapping[str, Any]) -> int:

@@ -11,11 +11,13 @@ from typing import Any
 from costs.facts import AttemptFact, CallFact, Status, Who
 from costs.pricing import Usage
 from devora_ops.common.ids import uuid7
+from llm.gateway.codecs.whole import Collector
 from llm.gateway.formats import Format
 from llm.snapshot import Key
 
 # On the wire a name, in the fact a status: what is not listed is an error.
 _STATUSES: Mapping[int, Status] = {402: "blocked", 429: "rate_limited", 504: "timeout"}
+_ROOM = (b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens")
 
 
 @dataclass(slots=True)
@@ -38,6 +40,11 @@ class Call:
     ended: bool = False
     ttft_ms: float | None = None
     client_gone: bool = False
+    room: tuple[int | None, int | None] = (None, None)
+    cache: str = "off"
+    saved_usd: Decimal = Decimal(0)
+    answer: bytes | None = None
+    collector: Collector | None = None
 
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
@@ -61,6 +68,11 @@ class Call:
             return None if self.attempts else Decimal(0)
         return sum(known, Decimal(0))
 
+    @property
+    def tokens(self) -> int:
+        """The tokens that went in and came out, over all attempts."""
+        return sum(a.usage.whole_input + a.usage.whole_output for a in self.attempts)
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what every answer says of its call; a stream tells its cost later."""
         asked = self.request_id.encode()
@@ -69,9 +81,14 @@ class Call:
             (b"x-request-id", asked),
             *([(theirs, asked)] if theirs else []),
             (b"x-devora-call-id", str(self.id).encode()),
-            (b"x-devora-cache", b"off"),
+            (b"x-devora-cache", self.cache.encode()),
             (b"x-devora-model", self.model.encode("ascii", "replace")),
             (b"x-devora-attempts", str(self.tried).encode()),
+            *(
+                (name, str(left).encode())
+                for name, left in zip(_ROOM, self.room, strict=True)
+                if left is not None
+            ),
         ]
 
     def cost_header(self) -> list[tuple[bytes, bytes]]:
@@ -83,6 +100,11 @@ class Call:
         """Take in an attempt that has ended."""
         self.attempts.append(attempt)
         self.unposted.append(attempt)
+
+    def _status(self, http_status: int, error_code: str) -> Status:
+        if error_code:
+            return _STATUSES.get(http_status, "error")
+        return "cached" if self.cache == "hit" else "ok"
 
     def take_unposted(self) -> tuple[AttemptFact, ...]:
         """Return the attempts that the ledger has not been given yet."""
@@ -99,12 +121,14 @@ class Call:
             who=self.who,
             requested=self.requested,
             model=self.model,
-            status=_STATUSES.get(http_status, "error") if error_code else "ok",
+            status=self._status(http_status, error_code),
             http_status=http_status,
             finished_at=now,
             latency_ms=self.elapsed_ms(),
             error_code=error_code,
             stream=self.stream,
+            cache=self.cache,
+            saved_usd=self.saved_usd,
             usage=last.usage if last else Usage(),
             cost_usd=self.cost_usd,
             estimated=any(each.estimated for each in self.attempts),

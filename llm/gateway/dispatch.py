@@ -54,8 +54,8 @@ class Dispatcher:
                 refusal = newest
             if not newest.fallback or call.tried >= retries.MOST_ATTEMPTS:
                 break
-            # Its hold is freed now, so that the next target's fits beside it.
-            self.books.post(call)
+            # Its hold is freed first, so that the next target's fits beside it.
+            await self.books.post(call)
         assert refusal is not None, "a plan has a target"
         raise refusal.error
 
@@ -82,7 +82,7 @@ class Dispatcher:
             wait_s = _wait_s(refusal, retry)
             if wait_s > retries.MOST_WAIT_S or not budget.take():
                 return refusal
-            self.books.post(call)
+            await self.books.post(call)
             await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 

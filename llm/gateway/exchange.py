@@ -5,12 +5,14 @@ import contextlib
 from dataclasses import dataclass
 
 import aiohttp
+import orjson
 
 from costs.facts import State
 from llm.gateway import refusals
 from llm.gateway.attempt import Attempt
 from llm.gateway.books import Books
 from llm.gateway.codecs.protocol import (
+    ODD_SHAPES,
     BadAnswerError,
     ErrorInStreamError,
     StreamCodec,
@@ -59,11 +61,12 @@ class Exchange:
             refusal = refusals.from_exception(error)
             _end_refused(attempt, refusal)
             raise RefusedError(refusal) from error
-        finally:
-            # Cancelled: the client hung up or the process stops. What was sent may be
-            # billed, and nobody will tell us how much.
-            if not attempt.ended:
-                attempt.end("unknown", estimated=True, error_code="client_gone")
+        except asyncio.CancelledError:
+            _end_unfinished(attempt, "client_gone")
+            raise
+        except Exception:
+            _end_unfinished(attempt, "internal_error")
+            raise
 
     async def _open(self, attempt: Attempt) -> aiohttp.ClientResponse:
         upstream = attempt.target.upstream
@@ -73,6 +76,7 @@ class Exchange:
             data=attempt.data,
             headers=attempt.headers(),
             stream=attempt.call.stream,
+            sending=attempt.leaves,
         )
         if not attempt.call.stream:
             return await posted  # it may take as long as the total allows
@@ -83,21 +87,28 @@ class Exchange:
         self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
     ) -> None:
         call = attempt.call
+        raw = await _read(response)
         try:
-            reading = attempt.codec.read(await _read(response))
+            reading = attempt.codec.read(raw)
         except BadAnswerError as error:
             raise RefusedError(refusals.bad_response(str(error))) from error
+        except ODD_SHAPES as error:
+            odd = refusals.bad_response("has a shape that makes no sense")
+            raise RefusedError(odd) from error
         attempt.bill(
             reading.usage, text=reading.text, service_tier=reading.service_tier
         )
+        call.answer = reading.body
         self.books.close(call, 200)
-        self.books.keep(attempt, reading.body)
+        self.books.keep(call, attempt.data, reading.body)
         headers = [*call.headers(), *call.cost_header()]
         await send_bytes(send, 200, reading.body, headers)
 
     async def _relay(
         self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
     ) -> Refusal | None:
+        if response.content_type != "text/event-stream":
+            raise RefusedError(refusals.bad_response("is no event stream"))
         stream = attempt.codec.stream(attempt.call.body)
         relay = Relay(attempt.call, send, stream)
         try:
@@ -141,7 +152,20 @@ class Exchange:
             error_code=error_code,
         )
         self.books.close(attempt.call, status, error_code)
-        self.books.keep_text(attempt, stream.text)
+        said = orjson.dumps({"content": stream.text})
+        self.books.keep(attempt.call, attempt.data, said)
+
+
+def _end_unfinished(attempt: Attempt, error_code: str) -> None:
+    """End an attempt that was called off before anything was known of its bill."""
+    if attempt.ended:
+        return
+    # What was sent may be billed, and nobody will tell us how much.
+    attempt.end(
+        "unknown" if attempt.sent else "released",
+        estimated=attempt.sent,
+        error_code=error_code,
+    )
 
 
 def _end_refused(attempt: Attempt, refusal: Refusal) -> None:
@@ -169,7 +193,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > MOST_ANSWER_BYTES:
-            raise BadAnswerError("is too large")
+            raise RefusedError(refusals.bad_response("is too large"))
     return bytes(body)
 
 

@@ -3,6 +3,7 @@
 `devora_ops/asgi.py` hands the gateway an Expand, so this floor imports nobody above it.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 PROMPT_PREFIX = "prompt:"
@@ -22,6 +23,14 @@ class Expanded(Protocol):
     @property
     def prompt_version(self) -> int:
         """The version's number."""
+
+    @property
+    def cache(self) -> Mapping[str, Any]:
+        """The version's cache policy: enabled, ttl_s, as far as it says."""
+
+    @property
+    def origin(self) -> str:
+        """The version and its label's move, as cached answers hang on it."""
 
     @property
     def experiment(self) -> str:

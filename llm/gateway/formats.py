@@ -1,6 +1,6 @@
 """The wire formats that agents speak: how each is checked, served and refused."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,15 +10,27 @@ from llm.gateway.codecs import Codec
 from llm.gateway.codecs.chat import ChatCodec
 from llm.gateway.codecs.embeddings import EmbeddingsCodec
 from llm.gateway.codecs.messages import MessagesCodec
+from llm.gateway.codecs.protocol import Ours
 from llm.gateway.codecs.translated import ChatOverMessages, MessagesOverChat
+from llm.gateway.codecs.whole import (
+    ChatCollector,
+    Collector,
+    MessagesCollector,
+    chat_events,
+    messages_events,
+)
 from llm.gateway.errors import ErrorBody, anthropic_error, openai_error
 from llm.snapshot import Upstream
+
+Replay = Callable[[Mapping[str, Any], Mapping[str, Any], Ours], Iterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """One endpoint's format. by_kind: codecs for kinds of upstream; else `default`.
 
+    collector: puts a whole answer together from a stream's events; replay: makes events
+    of a whole answer for a client's body. None where nothing streams.
     adopt: turns the chat body that a prompt was rendered to into this format's.
     request_id_header: where this format's clients look for a request's id, too.
     """
@@ -29,6 +41,8 @@ class Format:
     error: ErrorBody
     default: Codec
     by_kind: Mapping[str, Codec] = field(default_factory=dict)
+    collector: Callable[[], Collector] | None = None
+    replay: Replay | None = None
     adopt: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
     request_id_header: bytes = b""
 
@@ -46,6 +60,20 @@ def _user_of_messages(body: Mapping[str, Any]) -> str:
     return str(metadata.get("user_id") or "") if isinstance(metadata, dict) else ""
 
 
+def _replay_chat(
+    answer: Mapping[str, Any], body: Mapping[str, Any], ours: Ours
+) -> Iterator[bytes]:
+    options = body.get("stream_options") or {}
+    wanted = bool(options.get("include_usage"))
+    return chat_events(answer, wants_usage=wanted, ours=ours)
+
+
+def _replay_messages(
+    answer: Mapping[str, Any], body: Mapping[str, Any], ours: Ours
+) -> Iterator[bytes]:
+    return messages_events(answer, ours=ours)
+
+
 CHAT = Format(
     name="chat",
     check=validation.check_chat,
@@ -53,6 +81,8 @@ CHAT = Format(
     error=openai_error,
     default=ChatCodec(),
     by_kind={"anthropic": ChatOverMessages()},
+    collector=ChatCollector,
+    replay=_replay_chat,
 )
 MESSAGES = Format(
     name="messages",
@@ -61,6 +91,8 @@ MESSAGES = Format(
     error=anthropic_error,
     default=MessagesOverChat(),
     by_kind={"anthropic": MessagesCodec()},
+    collector=MessagesCollector,
+    replay=_replay_messages,
     adopt=adopt_rendered,
     request_id_header=b"request-id",
 )

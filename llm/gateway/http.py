@@ -50,30 +50,25 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
         raise _too_large()
-    message = await _next(receive)
-    if not message.get("more_body"):
-        body = bytes(message.get("body", b""))
-        if len(body) > MOST_BODY_BYTES:
-            raise _too_large()
-        return body
     try:
-        # A body that trickles in must not hold a connection for ever.
+        # A body that trickles in, or never comes, must not hold a connection for ever.
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await _rest_of_body(bytearray(message.get("body", b"")), receive)
+            return await _whole_body(receive)
     except TimeoutError as error:
         raise InvalidRequest(
             "The request's body did not arrive in time.", status=408, code="timeout"
         ) from error
 
 
-async def _rest_of_body(body: bytearray, receive: Receive) -> bytes:
-    more = True
-    while more:
+async def _whole_body(receive: Receive) -> bytes:
+    message = await _next(receive)
+    body: bytes | bytearray = message.get("body", b"")
+    while message.get("more_body"):
         if len(body) > MOST_BODY_BYTES:
-            raise _too_large()
+            break
         message = await _next(receive)
+        body = bytearray(body) if isinstance(body, bytes) else body
         body += message.get("body", b"")
-        more = message.get("more_body", False)
     if len(body) > MOST_BODY_BYTES:
         raise _too_large()
     return bytes(body)

@@ -1,19 +1,23 @@
 """Keeping what was said: bodies, apart from the numbers and behind them in time."""
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from devora_ops.common.batching import Batcher
 from devora_ops.common.postgres import Pool
-from llm.masking import mask
+from llm.masking import each_text, mask
 
 log = logging.getLogger("[LLM]")
 
 _WINDOW_S = 0.2
+_MOST_WAITING_BYTES = 64 * 2**20
+_THREAD_BYTES = 64 * 1024
+_NUL = b"\\u0000"
 _COPY = "COPY llm_content (call_id, request, response) FROM STDIN"
 
 
@@ -24,6 +28,12 @@ class Said:
     call_id: uuid.UUID
     request: bytes
     response: bytes
+    masked: bool = False
+
+    @property
+    def size(self) -> int:
+        """The bytes that it keeps until it is written."""
+        return len(self.request) + len(self.response)
 
 
 class Recorder:
@@ -33,15 +43,19 @@ class Recorder:
         self._pool = pool
         self._default_mode = default_mode
         self._batches = Batcher[Said, None](self._write, window_s=_WINDOW_S)
+        self._waiting_bytes = 0
 
     def record(self, said: Said, *, mode: str) -> None:
         """Keep a body as its agent's mode says: full, masked or off."""
         mode = self._default_mode if mode == "default" else mode
         if mode == "off":
             return
-        if mode == "masked":
-            said = Said(said.call_id, mask(said.request), mask(said.response))
-        self._batches.put(said)
+        if self._waiting_bytes > _MOST_WAITING_BYTES:
+            # Postgres is away or too slow: the calls go on, their words are not kept.
+            log.warning("the content of call %s was not kept", said.call_id)
+            return
+        self._waiting_bytes += said.size
+        self._batches.put(replace(said, masked=True) if mode == "masked" else said)
 
     async def flushed(self) -> None:
         """Wait until everything recorded so far is written."""
@@ -49,20 +63,43 @@ class Recorder:
 
     async def _write(self, batch: Sequence[Said]) -> Sequence[None]:
         try:
+            rows = [await _row(said) for said in batch]
             async with (
                 self._pool.connection() as connection,
                 connection.cursor() as cursor,
                 cursor.copy(_COPY) as copy,
             ):
-                for said in batch:
-                    row = (said.call_id, _text(said.request), _text(said.response))
+                for row in rows:
                     await copy.write_row(row)
         except (psycopg.Error, OSError) as error:
             log.warning("the content of %d calls was not kept: %s", len(batch), error)
+        finally:
+            self._waiting_bytes -= sum(said.size for said in batch)
         return [None] * len(batch)
 
 
-def _text(body: bytes) -> str:
-    """Decode for a text column, which takes no NUL, written out or escaped."""
-    text = body.decode("utf-8", "replace")
-    return text.replace("\0", "\ufffd").replace("\\u0000", "\ufffd")
+async def _row(said: Said) -> tuple[uuid.UUID, str, str]:
+    bodies = (said.request, said.response)
+    if not said.masked and not any(_NUL in body for body in bodies):
+        request, response = (body.decode("utf-8", "replace") for body in bodies)
+        return said.call_id, request, response
+    if said.size > _THREAD_BYTES:  # others must not wait for long texts to be read
+        return await asyncio.to_thread(_rewritten, said)
+    return _rewritten(said)
+
+
+def _rewritten(said: Said) -> tuple[uuid.UUID, str, str]:
+    change = _masked if said.masked else _without_nul
+    request, response = (
+        each_text(body, change).decode() for body in (said.request, said.response)
+    )
+    return said.call_id, request, response
+
+
+def _masked(text: str) -> str:
+    return mask(_without_nul(text))
+
+
+def _without_nul(text: str) -> str:
+    """A text column takes no NUL."""
+    return text.replace("\0", "\ufffd")

@@ -84,7 +84,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Refusal
     if status in _CALLERS_FAULT:
         return Refusal(_callers_fault(status, told), http_status=status)
     wait_s = _retry_after_s(headers)
-    if status == 429 and told.get("code") not in _NO_CREDIT:
+    if status == 429 and str(told.get("code")) not in _NO_CREDIT:
         return _saturated(wait_s)
     row = _BY_STATUS[402] if status == 429 else _BY_STATUS.get(status, _OTHER)
     error = UpstreamError(

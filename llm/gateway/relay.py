@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 import aiohttp
 
 from llm.gateway.call import Call, usd
-from llm.gateway.codecs.protocol import BadAnswerError, Ours, StreamCodec
+from llm.gateway.codecs.protocol import (
+    ODD_SHAPES,
+    BadAnswerError,
+    Ours,
+    StreamCodec,
+)
 from llm.gateway.http import Send
 from llm.gateway.sse import EventSplitter, EventTooLongError
 
@@ -17,6 +22,15 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+async def send_stream(call: Call, send: Send, events: Iterable[bytes]) -> None:
+    """Send events that are all there as one stream."""
+    body = b"".join(event + b"\n\n" for event in events)
+    call.first_byte()
+    headers = [*_HEADERS, *call.headers()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 class Relay:
@@ -45,6 +59,8 @@ class Relay:
             raise BadAnswerError("broke off") from error
         except EventTooLongError as error:
             raise BadAnswerError("sent an event that is too long") from error
+        except ODD_SHAPES as error:
+            raise BadAnswerError("sent an event that makes no sense") from error
         finally:
             keep_alive.cancel()
         if not self._stream.ended:
@@ -54,7 +70,11 @@ class Relay:
         """Say what the call cost, and end the stream."""
         cost = self._call.cost_usd
         ours = Ours(str(self._call.id), None if cost is None else usd(cost))
-        await self._write(self._stream.finish(ours))
+        events = self._stream.finish(ours)
+        self._collect(events)
+        if self._call.collector is not None:
+            self._call.collector.count(self._stream.client_usage)
+        await self._write(events)
         await self._close()
 
     async def fail(self, events: Iterable[bytes]) -> None:
@@ -76,8 +96,14 @@ class Relay:
                 await self._pass_on(events)
 
     async def _pass_on(self, events: Sequence[bytes]) -> None:
+        self._collect(events)
         if self.begun or any(not event.startswith(b":") for event in events):
             await self._write(events)
+
+    def _collect(self, events: Sequence[bytes]) -> None:
+        if self._call.collector is not None:
+            for event in events:
+                self._call.collector.feed(event)
 
     async def _write(self, events: Iterable[bytes]) -> None:
         body = b"".join(event + b"\n\n" for event in events)

@@ -1,7 +1,6 @@
 """One authenticated request from its bytes to its end: expand → plan → dispatch."""
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,15 +8,20 @@ from typing import Any
 from devora_ops.common.errors import DevoraError
 from devora_ops.common.snapshots import Snapshot
 from llm.gateway import validation
+from llm.gateway.answering import Answering
 from llm.gateway.books import Books
+from llm.gateway.caching import policy_of, read_wish
 from llm.gateway.call import Call
-from llm.gateway.dispatch import Dispatcher
-from llm.gateway.expansion import Expand
-from llm.gateway.http import Receive, Scope, Send, read_body, send_error
+from llm.gateway.expansion import Expand, Expanded
+from llm.gateway.http import Receive, Scope, Send, header, read_body, send_error
+from llm.gateway.limits import Admission, Limiter
 from llm.gateway.planning import make_plan
+from llm.gateway.watch import Watch
 from llm.snapshot import Catalogue
 
 log = logging.getLogger("[LLM]")
+
+_BYTES_A_TOKEN = 4  # of an estimate, which the call's end corrects
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Service:
     """Serves calls of every format with what one process keeps."""
 
     books: Books
-    dispatcher: Dispatcher
+    answering: Answering
+    limiter: Limiter
     catalogue: Snapshot[Catalogue]
     expand: Expand
 
@@ -41,9 +46,11 @@ class Service:
         except DevoraError as error:
             await self._refuse(call, error, send)
             return
-        watch = asyncio.create_task(_watch(receive, call, asyncio.current_task()))
+        admission = None
+        watch = Watch(receive, call)
         try:
-            await self._serve(call, raw, send)
+            admission = await self._admit(call, raw)
+            await self._serve(call, raw, _cache_control(scope), send)
         except DevoraError as error:
             await self._refuse(call, error, send)
         except asyncio.CancelledError:
@@ -56,6 +63,8 @@ class Service:
             raise
         finally:
             watch.cancel()
+            if admission is not None:
+                admission.done(call.tokens)
 
     async def _refuse(self, call: Call, error: DevoraError, send: Send) -> None:
         self.books.close(call, error.status, error.code)
@@ -63,21 +72,36 @@ class Service:
         body = call.format.error(error, call.request_id)
         await send_error(send, error, headers, body=body)
 
-    async def _serve(self, call: Call, raw: bytes, send: Send) -> None:
+    async def _admit(self, call: Call, raw: bytes) -> Admission | None:
+        """Count the call under the limits of its key and agent; raises RateLimited."""
+        if not call.key.limits:
+            return None
+        admission = await self.limiter.admit(
+            call.key.limits, tokens=len(raw) // _BYTES_A_TOKEN, owner=str(call.id)
+        )
+        call.room = (admission.remaining_requests, admission.remaining_tokens)
+        return admission
+
+    async def _serve(
+        self, call: Call, raw: bytes, cache_control: str | None, send: Send
+    ) -> None:
         body = validation.parse(raw)
         call.requested = validation.check_model(body)
-        await self._expand(call, body)
+        wish = read_wish(cache_control, body)
+        expanded = await self._expand(call, body)
         call.format.check(call.body)
         call.stream = bool(call.body.get("stream"))
         call.who = replace(call.who, end_user=call.format.end_user(call.body))
         plan = make_plan(self.catalogue.current, call.body.pop("model", call.requested))
-        await self.dispatcher.serve(call, plan, send)
+        policy = policy_of(wish, expanded.cache if expanded else None)
+        origin = expanded.origin if expanded else ""
+        await self.answering.answer(call, plan, policy, origin, send)
 
-    async def _expand(self, call: Call, body: dict[str, Any]) -> None:
+    async def _expand(self, call: Call, body: dict[str, Any]) -> Expanded | None:
         expanded = await self.expand(call.requested, body, call.request_id)
         if expanded is None:
             call.body = _without_ours(body)
-            return
+            return None
         call.body = call.format.adopt(expanded.body)
         call.who = replace(
             call.who,
@@ -86,26 +110,15 @@ class Service:
             experiment=expanded.experiment,
             variant=expanded.variant,
         )
+        return expanded
+
+
+def _cache_control(scope: Scope) -> str | None:
+    told = header(scope, b"x-devora-cache-control")
+    return None if told is None else told.decode("latin-1")
 
 
 def _without_ours(body: dict[str, Any]) -> dict[str, Any]:
     for ours in ("variables", "unit"):
         body.pop(ours, None)
     return body
-
-
-async def _watch(
-    receive: Receive, call: Call, serving: "asyncio.Task[Any] | None"
-) -> None:
-    """Cancel the serving task once its client has gone.
-
-    The end of an answer reads as a client that has gone too; then the call is settled.
-    """
-    with contextlib.suppress(OSError):
-        while (await receive())["type"] != "http.disconnect":
-            pass
-    if call.ended:
-        return
-    call.client_gone = True
-    if serving is not None:
-        serving.cancel()

@@ -2,8 +2,10 @@
 
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -11,7 +13,6 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from devora_ops.common.addresses import is_public
-from devora_ops.common.errors import UpstreamError
 from llm.snapshot import Upstream
 
 CONNECT_TIMEOUT_S = 5.0
@@ -24,6 +25,19 @@ _TIMEOUT = aiohttp.ClientTimeout(total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIM
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(
     total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=BETWEEN_CHUNKS_S
 )
+
+
+# Who wants to know that the request of this task leaves.
+_SENDING: ContextVar[Callable[[], None] | None] = ContextVar("sending", default=None)
+
+
+class _Request(aiohttp.ClientRequest):
+    """Tells when it leaves: before that, no provider can bill anything."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        if tell := _SENDING.get():
+            tell()
+        return await super().send(conn)
 
 
 class AddressForbiddenError(OSError):
@@ -74,8 +88,13 @@ class UpstreamClient:
         data: bytes,
         headers: Mapping[str, str],
         stream: bool,
+        sending: Callable[[], None],
     ) -> aiohttp.ClientResponse:
-        """Send one request and return its answer's head; redirects are not followed."""
+        """Send one request and return its answer's head; redirects are not followed.
+
+        sending: told just before the first byte leaves, on a connection that stands.
+        """
+        _SENDING.set(sending)
         session = self._inner if upstream.internal_allowed else self._guarded
         if not upstream.internal_allowed:
             _check_literal(url)
@@ -93,6 +112,7 @@ def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(
             limit=_MOST_CONNECTIONS, resolver=resolver, keepalive_timeout=30
         ),
+        request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
@@ -107,6 +127,4 @@ def _check_literal(url: str) -> None:
     except ValueError:
         return
     if not is_public(address):
-        raise UpstreamError(
-            "The provider cannot be reached.", code="provider_unreachable"
-        )
+        raise AddressForbiddenError(f"{host} is not on the public internet")

@@ -93,11 +93,15 @@ def read_usage(raw: Any) -> Usage | None:
         _count(inputs, "audio_tokens"),
         _count(outputs, "audio_tokens"),
     )
+    # Parts that come to more than the whole: none of its tokens counts twice.
+    cached = min(cached, prompt)
+    written = min(written, prompt - cached)
+    audio_in = min(audio_in, prompt - cached - written)
     return Usage(
-        input=max(0, prompt - cached - written - audio_in),
-        cache_read=min(cached, prompt),
-        cache_write_5m=min(written, prompt),
-        input_audio=min(audio_in, prompt),
+        input=prompt - cached - written - audio_in,
+        cache_read=cached,
+        cache_write_5m=written,
+        input_audio=audio_in,
         output=max(0, completion - audio_out),
         output_audio=min(audio_out, completion),
         reasoning=_count(outputs, "reasoning_tokens"),

@@ -24,7 +24,7 @@ from tests.installation_under_test import Installation, wait_until
     ],
 )
 def test_personal_data_goes_and_the_rest_stays(text, masked):
-    assert mask(text.encode()).decode() == masked
+    assert mask(text) == masked
 
 
 @pytest.mark.parametrize("mode", ["full", "masked", "off"])

@@ -43,6 +43,10 @@ class ChatCodec:
         """Return the limit of one choice times the choices."""
         return (openai.output_limit(payload) or 0) * int(payload.get("n") or 1)
 
+    def tier_asked(self, payload: Mapping[str, Any]) -> str:
+        """Return the tier's name; unset, it is what the provider's project says."""
+        return str(payload.get("service_tier") or "auto")
+
     def prompt_text(self, payload: Mapping[str, Any]) -> str:
         """Return what the messages say."""
         return "\n\n".join(_texts(payload["messages"]))
@@ -68,6 +72,11 @@ class ChatStream:
         self._wants_usage = wants_usage
         self._usage_chunk: dict[str, Any] | None = None
         self._pieces: list[str] = []
+
+    @property
+    def client_usage(self) -> Any:
+        """The usage of the chunk that waits for the end."""
+        return (self._usage_chunk or {}).get("usage")
 
     @property
     def text(self) -> str:

@@ -32,6 +32,10 @@ class EmbeddingsCodec:
         """Return zero: vectors are not billed by their size."""
         return 0
 
+    def tier_asked(self, payload: Mapping[str, Any]) -> str:
+        """Return the one tier that there is."""
+        return ""
+
     def prompt_text(self, payload: Mapping[str, Any]) -> str:
         """Return what is to be embedded."""
         given = payload["input"]

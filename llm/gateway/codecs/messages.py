@@ -46,6 +46,11 @@ class MessagesCodec:
         """Return the limit, which thinking falls under."""
         return int(payload["max_tokens"])
 
+    def tier_asked(self, payload: Mapping[str, Any]) -> str:
+        """Return the tier's name; unset, it may be the priority one."""
+        asked = payload.get("service_tier")
+        return "" if asked == "standard_only" else str(asked or "auto")
+
     def prompt_text(self, payload: Mapping[str, Any]) -> str:
         """Return what the system and the messages say."""
         parts = [payload.get("system")]
@@ -70,6 +75,7 @@ class MessagesStream:
     def __init__(self) -> None:
         self.usage: Any = None
         self.ended = False
+        self.client_usage: Any = None
         self._stop = b""
         self._pieces: list[str] = []
 

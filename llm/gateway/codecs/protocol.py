@@ -15,6 +15,11 @@ class BadAnswerError(Exception):
     """The upstream's answer makes no sense; args[0] ends "The provider's answer …"."""
 
 
+# What reading an answer raises when something in it is not what it has to be: a number
+# for a list, a list for a name.
+ODD_SHAPES = (AttributeError, KeyError, TypeError, ValueError)
+
+
 class ErrorInStreamError(Exception):
     """The upstream reported an error inside a stream that had begun well."""
 
@@ -64,6 +69,10 @@ class StreamCodec(Protocol):
         """The tier that served, if the upstream tells."""
 
     @property
+    def client_usage(self) -> Any:
+        """The usage as the client's format spells it, where no event carries it."""
+
+    @property
     def ended(self) -> bool:
         """Whether the upstream has said that the stream is whole."""
 
@@ -99,6 +108,9 @@ class Codec(Protocol):
 
     def output_bound(self, payload: Mapping[str, Any]) -> int:
         """Return the most tokens that a prepared body lets come out."""
+
+    def tier_asked(self, payload: Mapping[str, Any]) -> str:
+        """Return the service tier that a prepared body can be served in."""
 
     def prompt_text(self, payload: Mapping[str, Any]) -> str:
         """Return the texts of a prepared body, for an estimate."""

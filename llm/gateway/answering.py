@@ -1,0 +1,105 @@
+"""Where a call's answer comes from: the cache, an identical call, or a provider."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from llm.gateway.books import Books
+from llm.gateway.cache_store import CacheStore, Entry
+from llm.gateway.caching import CachePolicy, key_of
+from llm.gateway.call import Call
+from llm.gateway.codecs.protocol import Ours
+from llm.gateway.dispatch import Dispatcher
+from llm.gateway.flights import Follower
+from llm.gateway.http import Send, send_bytes
+from llm.gateway.planning import Plan
+from llm.gateway.relay import send_stream
+
+# An answer that a filter cut off may come out another way the next time.
+_UNKEPT = ("content_filter", "refusal", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Gives calls their answers."""
+
+    books: Books
+    dispatcher: Dispatcher
+    cache: CacheStore
+
+    async def answer(
+        self, call: Call, plan: Plan, policy: CachePolicy, origin: str, send: Send
+    ) -> None:
+        """Answer a call; raises what the agent gets when nobody could."""
+        if not policy.on:
+            await self.dispatcher.serve(call, plan, send)
+            return
+        call.cache = "miss"
+        key = key_of(call.format.name, origin, {**call.body, "model": call.requested})
+        if not policy.look:
+            await self._ask(call, plan, policy, key, send)
+            return
+        flight = self.cache.flights.lead_or_follow(key)
+        if isinstance(flight, Follower):
+            entry = await flight.entry()
+            if entry is not None:
+                await self._give(call, entry, send)
+            else:
+                await self._ask(call, plan, policy, key, send)
+            return
+        with flight:
+            entry = await self.cache.get(key, max_age_s=policy.max_age_s)
+            if entry is not None:
+                flight.land(entry)
+                await self._give(call, entry, send)
+            elif made := await self._ask(call, plan, policy, key, send):
+                flight.land(made)
+
+    async def _ask(
+        self, call: Call, plan: Plan, policy: CachePolicy, key: str, send: Send
+    ) -> Entry | None:
+        """Have a provider answer; return what may be given again."""
+        if call.stream and call.format.collector is not None:
+            call.collector = call.format.collector()
+        await self.dispatcher.serve(call, plan, send)
+        body = _keepable(call)
+        if body is None or not policy.keep:
+            return None
+        now = time.time()
+        entry = Entry(
+            body, now, now + policy.ttl_s, call.cost_usd, call.model, str(call.id)
+        )
+        self.cache.put(key, entry)
+        return entry
+
+    async def _give(self, call: Call, entry: Entry, send: Send) -> None:
+        """Answer with what was said before; it costs nothing and saves what it cost."""
+        call.cache, call.model = "hit", entry.model
+        if entry.cost_usd is not None:
+            call.saved_usd = entry.cost_usd
+        self.books.close(call, 200)
+        self.books.keep(call, orjson.dumps(call.body), entry.body)
+        if not call.stream:
+            headers = [*call.headers(), *call.cost_header()]
+            await send_bytes(send, 200, entry.body, headers)
+            return
+        assert call.format.replay is not None, "what streams can be replayed"
+        ours = Ours(str(call.id), "0")
+        events = call.format.replay(orjson.loads(entry.body), call.body, ours)
+        await send_stream(call, send, events)
+
+
+def _keepable(call: Call) -> bytes | None:
+    """Return a call's whole answer, if it came to a proper end."""
+    if call.collector is None:
+        answer = call.answer
+        value: Any = orjson.loads(answer) if answer else None
+    else:
+        value = call.collector.answer()
+        answer = None if value is None else orjson.dumps(value)
+    if not isinstance(value, dict) or value.get("stop_reason") in _UNKEPT:
+        return None
+    ends = (choice.get("finish_reason") for choice in value.get("choices") or ())
+    return None if any(end in _UNKEPT for end in ends) else answer

@@ -1,0 +1,168 @@
+"""The Lua that counts in Redis, on Redis' own clock.
+
+A bucket's window is a hash: the calls and tokens of each of the last 61 seconds (r0…,
+t0…, a ring), their sums (R, T) and the second they were last brought up to (s). Every
+span of 60 s lies within 61 seconds of the clock, so no span holds more than the limit.
+Its leases are a sorted set: owner by the millisecond at which the lease ends.
+"""
+
+_WINDOW = """
+local RING = 61
+local clock = redis.call('TIME')
+local second = tonumber(clock[1])
+local now_ms = second * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+local function read(key, at)
+  local slot = at % RING
+  local state = redis.call('HMGET', key, 's', 'R', 'T', 'r' .. slot, 't' .. slot)
+  for i = 1, 5 do state[i] = tonumber(state[i]) or 0 end
+  return {last = state[1], at = at, R = state[2], T = state[3],
+          r = state[4], t = state[5]}
+end
+
+-- Read a window without what has left it: at is the second that counts now.
+local function catch_up(key)
+  local window = read(key, second)
+  local last = window.last
+  if last == second then return window end
+  if math.abs(second - last) >= RING then
+    redis.call('DEL', key)
+    return {last = 0, at = second, R = 0, T = 0, r = 0, t = 0}
+  end
+  if second < last then return read(key, last) end
+  local stale = {}
+  for at = last + 1, second do
+    stale[#stale + 1] = 'r' .. at % RING
+    stale[#stale + 1] = 't' .. at % RING
+  end
+  local gone = redis.call('HMGET', key, unpack(stale))
+  for i = 1, #stale, 2 do
+    window.R = window.R - (tonumber(gone[i]) or 0)
+    window.T = window.T - (tonumber(gone[i + 1]) or 0)
+  end
+  redis.call('HDEL', key, unpack(stale))
+  redis.call('HSET', key, 's', second, 'R', window.R, 'T', window.T)
+  window.r, window.t = 0, 0
+  return window
+end
+
+local function write(key, window)
+  local slot = window.at % RING
+  redis.call('HSET', key, 's', window.at, 'R', window.R, 'T', window.T,
+             'r' .. slot, window.r, 't' .. slot, window.t)
+  if window.last ~= window.at then redis.call('EXPIRE', key, RING + 1) end
+end
+"""
+
+# KEYS: window and leases of each bucket. ARGV: owner, a lease's ms, then of each bucket
+# calls, tokens and concurrent calls at most (-1: no limit) and the tokens to set aside.
+# Answers 1 and per bucket second, calls, tokens; or 0, bucket, kind, ms to wait.
+ADMIT = (
+    _WINDOW
+    + """
+local owner, lease_ms = ARGV[1], tonumber(ARGV[2])
+local longest = {0, 0, 0, -1}
+local windows = {}
+
+local function deny(bucket, kind, wait_ms)
+  if wait_ms > longest[4] then longest = {0, bucket, kind, wait_ms} end
+end
+
+-- Milliseconds until so much of a sum has left the window.
+local function wait_ms(key, at, letter, excess)
+  local names = {}
+  for age = RING - 1, 0, -1 do
+    names[#names + 1] = letter .. (at - age) % RING
+  end
+  local seconds = RING - 1
+  for i, amount in ipairs(redis.call('HMGET', key, unpack(names))) do
+    excess = excess - (tonumber(amount) or 0)
+    if excess <= 0 then seconds = i break end
+  end
+  return (at + seconds) * 1000 - now_ms
+end
+
+for i = 1, #KEYS / 2 do
+  local window, leases, first = KEYS[2 * i - 1], KEYS[2 * i], 4 * i - 1
+  local most_calls, most_tokens = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
+  local most_running, asked = tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
+  if most_calls >= 0 or most_tokens >= 0 then
+    local now = catch_up(window)
+    windows[i] = now
+    if most_calls >= 0 and now.R + 1 > most_calls then
+      deny(i, 1, wait_ms(window, now.at, 'r', now.R + 1 - most_calls))
+    end
+    if most_tokens >= 0 and now.T + asked > most_tokens then
+      deny(i, 2, wait_ms(window, now.at, 't', now.T + asked - most_tokens))
+    end
+  end
+  if most_running >= 0 then
+    redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms)
+    if redis.call('ZCARD', leases) >= most_running then deny(i, 3, 1000) end
+  end
+end
+if longest[4] >= 0 then return longest end
+
+local answer = {1}
+for i = 1, #KEYS / 2 do
+  local leases, first, now = KEYS[2 * i], 4 * i - 1, windows[i]
+  if now then
+    local asked = tonumber(ARGV[first + 3])
+    now.R, now.r, now.T, now.t = now.R + 1, now.r + 1, now.T + asked, now.t + asked
+    write(KEYS[2 * i - 1], now)
+  end
+  if tonumber(ARGV[first + 2]) >= 0 then
+    redis.call('ZADD', leases, now_ms + lease_ms, owner)
+    redis.call('PEXPIRE', leases, lease_ms)
+  end
+  answer[#answer + 1] = now and now.at or -1
+  answer[#answer + 1] = now and now.R or 0
+  answer[#answer + 1] = now and now.T or 0
+end
+return answer
+"""
+)
+
+# KEYS as above. ARGV: owner, then of each bucket the second of its reservation (-1:
+# none), the tokens set aside and the tokens used. What was not needed goes back to the
+# second it was taken from; what was used beyond counts now, when it is known.
+FINISH = (
+    _WINDOW
+    + """
+for i = 1, #KEYS / 2 do
+  local window, first = KEYS[2 * i - 1], 3 * i - 1
+  redis.call('ZREM', KEYS[2 * i], ARGV[1])
+  local reserved_at = tonumber(ARGV[first])
+  local beyond = tonumber(ARGV[first + 2]) - tonumber(ARGV[first + 1])
+  if reserved_at >= 0 and beyond ~= 0 then
+    local now = catch_up(window)
+    if beyond < 0 and reserved_at ~= now.at then
+      local slot = 't' .. reserved_at % RING
+      local there = tonumber(redis.call('HGET', window, slot)) or 0
+      if now.at - reserved_at >= RING then there = 0 end
+      beyond = -math.min(there, -beyond)
+      if beyond < 0 then redis.call('HINCRBY', window, slot, beyond) end
+    else
+      beyond = math.max(beyond, -now.t)
+      now.t = now.t + beyond
+    end
+    if beyond ~= 0 then
+      now.T = now.T + beyond
+      write(window, now)
+    end
+  end
+end
+return 1
+"""
+)
+
+# KEYS: leases; ARGV: a lease's ms, then the owner for each key.
+RENEW = """
+local clock, lease_ms = redis.call('TIME'), tonumber(ARGV[1])
+local now_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+for i, leases in ipairs(KEYS) do
+  redis.call('ZADD', leases, now_ms + lease_ms, ARGV[i + 1])
+  redis.call('PEXPIRE', leases, lease_ms)
+end
+return 1
+"""

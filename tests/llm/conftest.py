@@ -1,0 +1,27 @@
+"""What the gateway's tests share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.llm.limiters import Make, Web
+from tests.own_redis import OwnRedis
+
+
+@pytest.fixture
+async def make(own_redis: OwnRedis) -> AsyncIterator[Make]:
+    """Start a web process' limiter, as often as it is called."""
+    made: list[Web] = []
+
+    async def make(**options: float) -> Web:
+        web = Web(own_redis.url, **options)
+        await web.line.start()
+        await web.start()
+        made.append(web)
+        return web
+
+    yield make
+    own_redis.resume()
+    for web in made:
+        await web.stop()
+        await web.line.stop()
