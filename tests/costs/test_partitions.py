@@ -117,6 +117,27 @@ def test_a_month_that_nobody_prepared_refuses_no_row():
     assert place_of("costs_call", "id", id_) == "costs_call_default"
 
 
+def test_a_month_that_is_made_late_takes_its_rows_along(without_next_month):
+    moment = month(1)
+    id_ = first_uuid7_at(moment)
+    make_facts(id_, moment)
+    keep()
+    assert place_of("costs_call", "id", id_) == named("costs_call", moment)
+    assert place_of("costs_attempt", "id", id_) == named("costs_attempt", moment)
+    assert place_of(CONTENT, "call_id", id_) == named(CONTENT, moment)
+    assert Attempt.objects.get(call_id=id_).cost_usd == Decimal("0.5")
+
+
+def test_a_month_has_the_indexes_of_the_whole(without_next_month):
+    keep()
+    for table in FACTS:
+        whole, part = (
+            len(ask("SELECT 1 FROM pg_index WHERE indrelid = %s::regclass", name))
+            for name in (table, named(table, month(1)))
+        )
+        assert whole == part
+
+
 def test_the_tasks_may_run_again_and_change_nothing():
     keep()
     before = [partitions(table) for table in (*FACTS, CONTENT)]
