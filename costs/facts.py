@@ -34,7 +34,8 @@ class AttemptFact:
     """One upstream try that has ended.
 
     model: `provider/name`. cost_usd: rounded to nine places; None without a price.
-    counters: the budget counters that its hold was taken from.
+    counters: the budget counters that its hold was taken from. route: the public name
+    that was asked for, if it was one; probability: that its strategy chose this target.
     """
 
     id: uuid.UUID
@@ -55,6 +56,8 @@ class AttemptFact:
     error_code: str = ""
     ttft_ms: float | None = None
     counters: tuple[int, ...] = ()
+    route: str = ""
+    probability: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """The ledger of one process: hold before a byte leaves, settle exactly once.
 
-Concurrent holds share a transaction, and so do concurrent settlements. A process that
-dies leaves its holds behind; any other process settles them at their worst case once
-the owner has been silent for a while.
+Concurrent holds share a transaction, and so do concurrent settlements. While Postgres is
+away, settlements wait in the journal, and any process posts them once it is back. A
+process that dies leaves its holds behind; any other settles them at their worst case
+once the owner has been silent for a while.
 """
 
 import asyncio
-import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,16 +19,13 @@ import psycopg
 
 from costs import sweeping
 from costs.facts import Settlement
+from costs.journal import Journal
+from costs.line import Line
 from costs.posting import post
 from devora_ops.common.batching import Batcher
 from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
-from devora_ops.common.postgres import (
-    Connection,
-    array_literal,
-    connect,
-    text_array_literal,
-)
+from devora_ops.common.postgres import array_literal, text_array_literal
 
 log = logging.getLogger("[CostTracker]")
 
@@ -35,6 +33,9 @@ T = TypeVar("T")
 
 HEARTBEAT_S = 5.0
 HOLD_TIMEOUT_S = 2.0
+REPLAY_EVERY_S = 5.0
+PATIENCE_S = 5.0  # how long settlements wait in memory before they go to the journal
+STOP_S = 2.0
 SETTLE_WINDOW_S = 0.03  # a shorter one doubles Postgres' CPU, a longer one is seen
 
 _RESERVE = """SELECT attempt, charged_to, refused_by, room FROM costs_reserve(
@@ -66,8 +67,13 @@ class Refusal:
 class Ledger:
     """Reserves and settles money for one process."""
 
-    def __init__(self, url: str, *, label: str = "gateway") -> None:
-        self._url = url
+    def __init__(
+        self, url: str, *, label: str = "gateway", journal: Journal | None = None
+    ) -> None:
+        """journal: without one, settlements wait in memory, and die with the process."""
+        self._journal = journal
+        self._replaying = asyncio.Lock()
+        self._patience_s = PATIENCE_S
         self._label = label
         self.owner = uuid7()
         self._holds = Batcher[Reservation, tuple[int, ...] | Refusal](
@@ -76,8 +82,8 @@ class Ledger:
         self._settlements = Batcher[Settlement, None](
             self._post, window_s=SETTLE_WINDOW_S
         )
-        self._hold_line = _Line(url, f"devora-{label}-holds", durable=False)
-        self._settle_line = _Line(url, f"devora-{label}-settlements", durable=True)
+        self._hold_line = Line(url, f"devora-{label}-holds", durable=False)
+        self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
         self._tasks: list[asyncio.Task[None]] = []
         self._freeing: set[asyncio.Task[None]] = set()
 
@@ -86,20 +92,31 @@ class Ledger:
         await self._beat()
         self._tasks = [
             asyncio.create_task(_every(HEARTBEAT_S, self._beat)),
+            asyncio.create_task(_every(REPLAY_EVERY_S, self.replay, at_once=True)),
             asyncio.create_task(_every(sweeping.EVERY_S, self.sweep)),
         ]
 
     async def stop(self) -> None:
-        """Write what still waits, then let go."""
+        """Write what still waits, to the journal what cannot be, and let go."""
         for task in self._tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await self._holds.flushed()
-        await asyncio.gather(*self._freeing, return_exceptions=True)
-        await self._settlements.flushed()
+        # asyncio.wait and no timeout: that one waits for what it cancels, and psycopg
+        # may wait for a server that does not answer.
+        writing = [
+            asyncio.ensure_future(each)
+            for each in (self._given_back(), self._settlements.flushed(), *self._tasks)
+        ]
+        _, late = await asyncio.wait(writing, timeout=STOP_S)
+        for each in late:
+            each.cancel()
+        if left := self._settlements.give_up():
+            await self._write_down(left)
         for line in (self._hold_line, self._settle_line):
             await line.close()
+
+    async def _given_back(self) -> None:
+        await self._holds.flushed()
+        await asyncio.gather(*self._freeing, return_exceptions=True)
 
     async def hold(self, reservation: Reservation) -> tuple[int, ...]:
         """Set money aside; return the counters it was taken from.
@@ -146,13 +163,27 @@ class Ledger:
             )
 
     async def sweep(self) -> int:
-        """Settle the holds of dead processes at their worst case; return how many."""
+        """Settle the holds of dead processes at their worst case; return how many.
+
+        What they wrote down comes first: it says what was really spent.
+        """
+        await self.replay()
         async with self._settle_line as connection:
             orphans = await sweeping.orphans(connection)
         for settlement in orphans:
             log.warning("settling %s as unknown", settlement.attempts[0].id)
             self.settle(settlement)
         return len(orphans)
+
+    async def replay(self) -> None:
+        """Post what waits in the journal, whichever process wrote it."""
+        if self._journal is None:
+            return
+        async with self._replaying:
+            for page in self._journal.replay():
+                log.info("posting %d calls of %s", len(page.settlements), page.path)
+                if page.settlements and any(await self._write(page.settlements)):
+                    page.keep()
 
     async def _beat(self) -> None:
         async with self._hold_line as connection:
@@ -185,85 +216,62 @@ class Ledger:
         return [answers[each.attempt_id] for each in batch]
 
     async def _post(self, batch: Sequence[Settlement]) -> Sequence[None | Exception]:
-        # A settlement is never given up: what was spent was spent. Calls pile up in
-        # memory meanwhile, and their holds cover them should this process die too.
-        pause_s = 0.05
+        # A settlement is never given up: what was spent was spent. It waits in memory
+        # for a moment, and then on the disk; its hold covers it meanwhile.
+        pause_s, since = 0.05, time.monotonic()
         while True:
             try:
-                async with self._settle_line as connection:
-                    await post(connection, batch)
-                return [None] * len(batch)
+                results = await self._write(batch)
             except (psycopg.OperationalError, OSError) as error:
                 log.warning("cannot settle %d calls yet: %s", len(batch), error)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, 2.0)
-            except psycopg.Error as error:
-                return await self._post_singly(batch, error)
+            else:
+                self._patience_s = PATIENCE_S
+                return results
+            waited = time.monotonic() - since >= self._patience_s
+            if waited and await self._write_down(batch):
+                self._patience_s = 0  # the next need not find out again
+                return [None] * len(batch)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, 2.0)
 
-    async def _post_singly(
-        self, batch: Sequence[Settlement], error: psycopg.Error
-    ) -> Sequence[None | Exception]:
-        """Let one settlement that Postgres refuses not take others with it.
+    async def _write(self, batch: Sequence[Settlement]) -> Sequence[None | Exception]:
+        """Post a batch; raises what is worth another try.
 
-        Its hold stays, and the sweeper settles that at the worst case.
+        One settlement that Postgres refuses does not take others with it. Its hold
+        stays, and the sweeper settles that at the worst case.
         """
-        if len(batch) == 1:
-            log.error("Postgres refuses %r: %s", batch[0], error)
-            return [error]
-        return [(await self._post([each]))[0] for each in batch]
-
-
-class _Line:
-    """One connection that its user keeps, made anew after it broke.
-
-    A pool's check-out would add 0.15 ms to every flush.
-    """
-
-    def __init__(self, url: str, application: str, *, durable: bool) -> None:
-        self._url = url
-        self._application = application
-        self._durable = durable
-        self._lock = asyncio.Lock()
-        self._connection: Connection | None = None
-
-    async def __aenter__(self) -> Connection:
-        await self._lock.acquire()
         try:
-            if self._connection is None or self._connection.closed:
-                self._connection = await self._connect()
-            return self._connection
-        except BaseException:
-            self._lock.release()
+            async with self._settle_line as connection:
+                await post(connection, batch)
+        except psycopg.OperationalError:
             raise
+        except psycopg.Error as error:
+            if len(batch) == 1:
+                log.error("Postgres refuses %r: %s", batch[0], error)
+                return [error]
+            return [(await self._write([each]))[0] for each in batch]
+        return [None] * len(batch)
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    async def _write_down(self, batch: Sequence[Settlement]) -> bool:
+        """Keep a batch in the journal; False where it cannot be."""
+        if self._journal is None:
+            return False
         try:
-            if kind is not None and self._connection is not None:
-                # It may be in the middle of anything; what was not committed is undone.
-                broken, self._connection = self._connection, None
-                await broken.close()
-        finally:
-            self._lock.release()
-
-    async def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _connect(self) -> Connection:
-        connection = await connect(self._url, application=self._application)
-        if not self._durable:
-            # A hold is lost only when Postgres and this process die together; then
-            # nothing of it was answered.
-            await connection.execute("SET synchronous_commit = off")
-        return connection
+            await asyncio.to_thread(self._journal.append, batch)
+        except OSError as error:
+            log.error("cannot keep %d calls in the journal: %s", len(batch), error)
+            return False
+        return True
 
 
-async def _every(period_s: float, job: Callable[[], Awaitable[Any]]) -> None:
-    while True:
+async def _every(
+    period_s: float, job: Callable[[], Awaitable[Any]], *, at_once: bool = False
+) -> None:
+    if not at_once:
         await asyncio.sleep(period_s)
+    while True:
         try:
             await job()
         except (psycopg.Error, OSError) as error:
             log.warning("a round of the ledger failed: %s", error)
+        await asyncio.sleep(period_s)

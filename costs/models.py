@@ -126,6 +126,8 @@ class Attempt(Dimensions):
     estimated = models.BooleanField(default=False)
     latency_ms = models.FloatField()
     ttft_ms = models.FloatField(null=True)
+    route = _slug()
+    probability = models.FloatField(null=True)
 
     class Meta:
         managed = False

@@ -28,7 +28,7 @@ COPY_ATTEMPTS = """COPY costs_attempt (
     prompt_version, experiment, variant, state, settled_at, http_status, error_code,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
     reasoning_tokens, raw_usage, price_id, cost_usd, estimated, latency_ms, ttft_ms,
-    counters) FROM STDIN"""
+    counters, route, probability) FROM STDIN"""
 
 
 async def post(
@@ -154,6 +154,8 @@ def attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
         attempt.latency_ms,
         attempt.ttft_ms,
         array_literal(attempt.counters),
+        attempt.route,
+        attempt.probability,
     )
 
 

@@ -4,6 +4,8 @@
 everything else is Django's and Channels'.
 """
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,6 +31,8 @@ from llm.gateway.http import Receive, Scope, Send
 
 __all__ = ["application", "celery"]
 
+_STOP_S = 3.0  # longer than the ledger takes
+
 _expansion = Expansion(settings.DATABASE_URL)
 _gateway = Gateway(
     GatewayConfig(
@@ -36,6 +40,7 @@ _gateway = Gateway(
         redis_url=settings.REDIS_URL,
         field_keys=tuple(settings.DEVORA_FIELD_KEYS),
         store_content=settings.DEVORA_STORE_CONTENT,
+        data_folder=settings.DEVORA_DATA,
         expand=_expansion.expand,
         snapshots=_expansion.snapshots,
         processes=settings.WEB_CONCURRENCY,
@@ -76,5 +81,8 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
     # What calls left to write comes first, then what they read from.
     for stop in (_gateway.stop, _live.stop, _expansion.stop):
-        await stop()
+        # Money is written by now or in the journal; the rest may be cut off.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await stop()
     await send({"type": "lifespan.shutdown.complete"})

@@ -14,7 +14,7 @@ from devora_ops.supervisor import Child
 # Stopped from the highest to the lowest: who serves, who works, what both stand on.
 _SERVES, _WORKS, _CARRIES, _KEEPS = 3, 2, 1, 0
 
-_WEB_GRACE_S = 10
+_WEB_GRACE_S = 6  # for calls under way; an orphan ends within ten seconds
 
 
 def python(folder: DataFolder, name: str, *arguments: str) -> Launch:
@@ -90,7 +90,7 @@ def web(folder: DataFolder, environment: Environment) -> Child:
             *("--no-access-log", "--no-server-header"),
         ),
         stage=_SERVES,
-        grace_s=_WEB_GRACE_S + 5,
+        grace_s=_WEB_GRACE_S + 9,
     )
 
 

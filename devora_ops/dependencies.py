@@ -42,6 +42,7 @@ def main(locks: list[str]) -> int:
     try:
         with _alone():
             _install([ROOT / lock for lock in locks])
+            _let_import_us()
     except (RefusedError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -90,6 +91,14 @@ def _install(locks: list[Path]) -> None:
             _pip_install(lock)
             _stamp(lock).write_text(_digest(lock))
     _UNFINISHED.unlink()
+
+
+def _let_import_us() -> None:
+    """Let scripts anywhere import the checkout, such as its examples and agents."""
+    for packages in VENV.glob("lib/python3*/site-packages"):
+        path, here = packages / "devora-ops.pth", os.fsencode(ROOT) + b"\n"
+        if not path.exists() or path.read_bytes() != here:
+            path.write_bytes(here)
 
 
 def _works() -> bool:

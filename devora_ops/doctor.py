@@ -26,6 +26,7 @@ from devora_ops.installation.commands import with_servers
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.external import check_postgres, check_redis
 from devora_ops.installation.folder import DataFolder, unusable
+from devora_ops.installation.settings_check import check_settings
 
 _PACKAGES = ("django", "uvicorn", "celery", "channels", "aiohttp", "numpy", "tiktoken")
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY")
@@ -89,6 +90,8 @@ class Doctor:
         free = shutil.disk_usage(path).free >> 20
         level: Level = "note" if free < _TIGHT_MB else "ok"
         yield Finding(level, "disk", f"{free} MB free")
+        check_settings()
+        yield Finding("ok", "settings", "all readable")
 
     def _servers(self) -> Findings:
         self.running = bool(self.folder.running.get("shared"))

@@ -10,6 +10,7 @@ from devora_ops.common.errors import Unavailable, Unprocessable
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.snapshots import Snapshot
 from experiments.expansion import Expander
+from experiments.exposures import Exposures
 from experiments.runtime import experiments
 from prompts.runtime import prompts
 from rag.context import format_passages
@@ -23,7 +24,7 @@ _SEARCH_TIMEOUT_S = 2.0
 
 
 class Expansion:
-    """The gateway's expand, the snapshots it reads and the pool it searches with."""
+    """The gateway's expand, the snapshots it reads and the pool it reads and writes with."""
 
     def __init__(self, database_url: str) -> None:
         self._pool = make_pool(database_url, size=4)
@@ -32,7 +33,10 @@ class Expansion:
         versions, running = prompts(), experiments()
         self.snapshots: tuple[Snapshot[Any], ...] = (versions, running, self._corpora)
         self.expand = Expander(
-            prompts=versions, experiments=running, retrieve=self._retrieve
+            prompts=versions,
+            experiments=running,
+            retrieve=self._retrieve,
+            expose=Exposures(self._pool),
         )
 
     async def start(self) -> None:

@@ -17,6 +17,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from devora_ops import __version__
+from devora_ops.common.crypto import FieldCipher
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -31,12 +32,15 @@ DATABASE_URL = env.str("DATABASE_URL", default="postgres:///devora")
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 
-_url = urlsplit(DEVORA_URL)
-if _url.scheme not in {"http", "https"} or not _url.hostname:
+try:
+    _url = urlsplit(DEVORA_URL)
+    if _url.scheme not in {"http", "https"} or not _url.hostname or _url.port == 0:
+        raise ValueError
+except ValueError as error:
     raise ImproperlyConfigured(
         f"DEVORA_URL={DEVORA_URL!r}: it must be the address people open, such as "
         "https://ops.example.com."
-    )
+    ) from error
 HTTPS = _url.scheme == "https"
 
 # --- Secrets --------------------------------------------------------------------
@@ -47,6 +51,13 @@ if not SECRET_KEY or not DEVORA_FIELD_KEYS:
         "SECRET_KEY and DEVORA_FIELD_KEYS are not set: start through manage.py, which "
         "makes them in $DEVORA_DATA/secrets, or set both in the environment."
     )
+try:
+    FieldCipher(DEVORA_FIELD_KEYS)
+except ValueError as error:
+    raise ImproperlyConfigured(
+        "DEVORA_FIELD_KEYS: each key, comma-separated, must be 32 bytes in URL-safe "
+        "base64, such as those in $DEVORA_DATA/secrets."
+    ) from error
 DEVORA_STORE_CONTENT = env.str("DEVORA_STORE_CONTENT", default="full")
 if DEVORA_STORE_CONTENT not in {"full", "masked", "off"}:
     raise ImproperlyConfigured(

@@ -80,7 +80,6 @@ class Child:
         return self._report(code)
 
     def _report(self, code: int) -> str | None:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         if self._failures > _PATIENCE:
             return None
         if self._failures == _PATIENCE:
@@ -88,8 +87,10 @@ class Child:
                 f"{self.name} keeps ending; the rest goes on, and it is tried again "
                 f"every {_RARE_TRY_S:.0f} s. See {self.log}."
             )
+        if code < 0:  # what it logged last has nothing to do with that
+            return f"{self.name} was killed by signal {-code}, starting it again."
         said = last_words(self.log, since=self._log_from)
-        return f"{self.name} {how}, starting it again. {said}".rstrip()
+        return f"{self.name} ended with code {code}, starting it again. {said}".rstrip()
 
 
 class Supervisor:

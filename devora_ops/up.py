@@ -1,6 +1,6 @@
 """`manage.py up`: everything that an installation runs, in one terminal.
 
-Needs no Django itself: it sets the environment, starts Postgres and Redis, has a child
+Runs no Django itself: it sets and checks the environment, starts Postgres and Redis, has a child
 prepare the database when something changed, and then keeps the children alive.
 """
 
@@ -24,6 +24,7 @@ from devora_ops.installation.secret_file import (
     Secrets,
 )
 from devora_ops.installation.servers import Servers
+from devora_ops.installation.settings_check import check_settings
 from devora_ops.supervisor import StopRequestedError, Supervisor, say
 
 _PORT_S = 12.0
@@ -69,6 +70,8 @@ class Installation:
         try:
             with self._supervisor.interruptible():
                 self._folder.refuse_full_disk()
+                self._folder.secrets.export(os.environ)
+                check_settings()
                 self._take_port()
                 self._start_servers()
             is_prepared = self._prepare_database()
@@ -96,7 +99,6 @@ class Installation:
             time.sleep(0.1)
 
     def _start_servers(self) -> None:
-        self._folder.secrets.export(os.environ)
         self._servers.begin()
         self._servers.export(os.environ)
         self._static = self._begin_static_files()  # needs no server that answers
@@ -201,6 +203,9 @@ class Installation:
             f"  Agent key  {secrets.get(AGENT_KEY)}\n"
             f"  Data       {self._folder.path}\n"
             f"  psql       {program}\n\n"
+            "For agents, and the examples of README.md:\n\n"
+            f"  export DEVORA_URL={shlex.quote(self._environment.url)}\n"
+            f"  export DEVORA_API_KEY={secrets.get(AGENT_KEY)}\n\n"
             f"Devora Ops is ready in {time.monotonic() - self._started:.1f} s. "
             "Ctrl-C stops it.\n"
         )

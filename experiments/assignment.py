@@ -37,6 +37,11 @@ def assign(candidates: Sequence[Candidate], *, salt: str, unit: str) -> Candidat
     )
 
 
+def row_hash(*, salt: str, unit: str) -> int:
+    """Return the same 64 bits as a bigint, which has a sign."""
+    return unit_hash(salt=salt, unit=unit) - (1 << _BITS - 1)
+
+
 def unit_hash(*, salt: str, unit: str) -> int:
     """Return 64 bits that stand for a unit within one experiment.
 

@@ -31,6 +31,9 @@ _OURS = ("variables", "unit")
 Retrieve = Callable[[str, str, int], Awaitable[str]]
 """(corpus, query, top_k) → the passages as text, ready to be put into a message."""
 
+Expose = Callable[[Choice], Awaitable[None]]
+"""Remembers that a unit saw a variant."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expanded:
@@ -59,6 +62,7 @@ class _Asked:
     body: dict[str, Any]
     variables: dict[str, Any]
     unit: str
+    names_unit: bool
 
 
 class Expander:
@@ -70,10 +74,12 @@ class Expander:
         prompts: Snapshot[PromptsSnapshot],
         experiments: Snapshot[ExperimentsSnapshot],
         retrieve: Retrieve,
+        expose: Expose,
     ) -> None:
         self._prompts = prompts
         self._experiments = experiments
         self._retrieve = retrieve
+        self._expose = expose
 
     async def __call__(
         self, model: str, body: Mapping[str, Any], request_id: str
@@ -85,6 +91,11 @@ class Expander:
         chosen, choice, move = self._choose(model.removeprefix(PREFIX), asked.unit)
         rendered = render_version(chosen, asked.variables)
         context = await self._context(chosen, rendered, asked.body)
+        if context and chosen.places_passages:
+            rendered = render_version(chosen, asked.variables, context=context)
+            context = ""  # else it would be said twice
+        if choice and asked.names_unit:  # else every call would be a unit of its own
+            await self._expose(choice)
         return Expanded(
             body=expand_version(
                 chosen, rendered=rendered, body=asked.body, context=context
@@ -132,7 +143,8 @@ def _read(body: Mapping[str, Any], request_id: str) -> _Asked:
     _check_messages(rest.get("messages"))
     supplied = body.get("variables")
     variables = _from_metadata(rest) | _object({} if supplied is None else supplied)
-    return _Asked(rest, variables, _unit(body) or request_id)
+    unit = _unit(body)
+    return _Asked(rest, variables, unit or request_id, bool(unit))
 
 
 def _check_messages(messages: Any) -> None:

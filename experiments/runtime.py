@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
-from experiments.assignment import assign
+from experiments.assignment import assign, row_hash
 
 TABLES: Final = ("experiments_experiment", "experiments_variant")
 
@@ -37,11 +37,12 @@ class ExperimentsSnapshot:
 
 
 class Choice(NamedTuple):
-    """Which experiment a unit is in, and what it sees there."""
+    """Which experiment a unit is in, and what it sees there; unit_hash: a row_hash."""
 
     experiment: str
     variant: str
     version: int
+    unit_hash: int
 
 
 def choose(snapshot: ExperimentsSnapshot, prompt: str, unit: str) -> Choice | None:
@@ -50,7 +51,8 @@ def choose(snapshot: ExperimentsSnapshot, prompt: str, unit: str) -> Choice | No
     if running is None:
         return None
     arm = assign(running.arms, salt=running.salt, unit=unit)
-    return Choice(running.slug, arm.name, arm.version)
+    hashed = row_hash(salt=running.salt, unit=unit)
+    return Choice(running.slug, arm.name, arm.version, hashed)
 
 
 _RUNNING = """

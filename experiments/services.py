@@ -3,7 +3,7 @@
 import math
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,20 @@ from django.utils.translation import gettext as _
 from costs.models import Call
 from devora_ops.common.audit import record
 from devora_ops.common.errors import Conflict, InvalidRequest, NotFound, Unprocessable
-from experiments.assignment import assign, unit_hash
-from experiments.models import Experiment, Exposure, Outcome, Status, Variant
+from experiments.assignment import assign, row_hash
+from experiments.models import (
+    Experiment,
+    Exposure,
+    Metric,
+    Outcome,
+    Status,
+    Variant,
+)
 from prompts.models import Prompt, PromptVersion
 from prompts.runtime import DEFAULT_LABEL
 from prompts.services import label_move
 
-_SIGN = 1 << 63
+_STANDARD_METRICS = frozenset(Metric.values) | {"quality", "completed", "thumbs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,15 @@ def unit_assign(*, experiment: Experiment, unit: str) -> Variant:
     Raises Conflict when the experiment does not run.
     """
     _expect(experiment, Status.RUNNING)
-    return _exposed(experiment, unit).variant
+    variants = list(experiment.variants.select_related("version").order_by("id"))
+    exposure, _created = Exposure.objects.select_related(
+        "variant__version"
+    ).get_or_create(
+        experiment=experiment,
+        unit_hash=row_hash(salt=experiment.salt, unit=unit),
+        defaults={"variant": assign(variants, salt=experiment.salt, unit=unit)},
+    )
+    return exposure.variant
 
 
 def outcome_record(
@@ -170,11 +185,16 @@ def outcome_record(
     unit: str | None = None,
     call_id: uuid.UUID | None = None,
 ) -> Outcome:
-    """Store what came of a unit or of a call. Raises NotFound, Conflict."""
+    """Store what came of a unit or of a call.
+
+    Raises NotFound for one that took no part, Unprocessable for a metric that nobody
+    declared, Conflict before the start.
+    """
     if experiment.status == Status.DRAFT:
         raise _conflict(experiment)
     if not math.isfinite(value):
         raise InvalidRequest(_("A finite number is needed."), param="value")
+    _check_metric(experiment, metric)
     outcome = Outcome(experiment=experiment, metric=metric, value=value)
     if call_id is not None:
         outcome.call_id = call_id
@@ -197,18 +217,34 @@ def check_variants(weights: Sequence[int]) -> None:
         raise Unprocessable(message, code="no_weight", param="variants")
 
 
+def _check_metric(experiment: Experiment, metric: str) -> None:
+    """Refuse a name that no decision would ever look at, such as a misspelt one."""
+    known = _STANDARD_METRICS | {experiment.primary_metric, *_guarded(experiment)}
+    if metric not in known:
+        message = _("Nobody declared the metric %(metric)s; use one of %(known)s.")
+        values = {"metric": metric, "known": ", ".join(sorted(known))}
+        raise Unprocessable(message % values, code="unknown_metric", param="metric")
+
+
+def _guarded(experiment: Experiment) -> Iterator[str]:
+    """Yield the guardrails' metrics: they are names, or objects with a `metric`."""
+    for each in experiment.guardrails:
+        name = each.get("metric") if isinstance(each, dict) else each
+        if isinstance(name, str):
+            yield name
+
+
 def _exposed(experiment: Experiment, unit: str) -> Exposure:
-    """Return a unit's exposure; assignment needs no row, so it may be new here."""
-    variants = list(experiment.variants.select_related("version").order_by("id"))
-    hashed = unit_hash(salt=experiment.salt, unit=unit) - _SIGN
-    exposure, _created = Exposure.objects.select_related(
-        "variant__version"
-    ).get_or_create(
-        experiment=experiment,
-        unit_hash=hashed,
-        defaults={"variant": assign(variants, salt=experiment.salt, unit=unit)},
+    hashed = row_hash(salt=experiment.salt, unit=unit)
+    found = (
+        Exposure.objects.select_related("variant")
+        .filter(experiment=experiment, unit_hash=hashed)
+        .first()
     )
-    return exposure
+    if found is None:
+        message = _("This unit has seen no variant: assign it, or name it in a call.")
+        raise NotFound(message, code="unit_not_exposed", param="unit")
+    return found
 
 
 def _variant_of_call(experiment: Experiment, call_id: uuid.UUID) -> Variant:

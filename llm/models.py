@@ -1,6 +1,7 @@
 """Who calls, with which key, what may answer, and what was said."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
@@ -8,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from devora_ops.common.apikeys import SCOPES
 from devora_ops.common.models import Team
+from llm.conditions import check_conditions
 
 
 class ContentMode(models.TextChoices):
@@ -184,6 +186,8 @@ class RouteStrategy(models.TextChoices):
 
     PRIORITY = "priority", _("In order")
     WEIGHTED = "weighted", _("By weight")
+    CHEAPEST = "cheapest", _("The cheapest first")
+    FASTEST = "fastest", _("The fastest first")
 
 
 class Route(models.Model):
@@ -220,6 +224,15 @@ class RouteTarget(models.Model):
     )
     position = models.PositiveSmallIntegerField(_("position"), default=0)
     weight = models.PositiveIntegerField(_("weight"), default=1)
+    conditions = models.JSONField(
+        _("conditions"),
+        default=dict,
+        blank=True,
+        help_text=_(
+            "Which requests it serves: agents, teams (lists), min_input_tokens, "
+            "max_input_tokens, metadata (names and values)."
+        ),
+    )
 
     class Meta:
         verbose_name = _("target")
@@ -233,6 +246,13 @@ class RouteTarget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route_id} → {self.model_id}"
+
+    def clean(self) -> None:
+        """Refuse conditions that the gateway would not understand."""
+        try:
+            check_conditions(self.conditions)
+        except ValueError as error:
+            raise ValidationError({"conditions": str(error)}) from error
 
 
 class BreakerState(models.TextChoices):

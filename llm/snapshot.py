@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -47,12 +47,19 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model that can serve a request."""
+    """One model that can serve a request.
+
+    abilities: by name, False where it is known to lack one. conditions: which requests a
+    route sends it.
+    """
 
     upstream: Upstream
     name: str
     weight: int = 1
     max_output_tokens: int | None = None
+    context_window: int | None = None
+    abilities: Mapping[str, Any] = field(default_factory=dict)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -162,12 +169,17 @@ class CatalogueLoader:
     ) -> tuple[dict[str, Target], frozenset[str]]:
         rows = await _rows(
             connection,
-            "SELECT p.slug, m.name, m.max_output_tokens, m.is_active "
+            "SELECT p.slug, m.name, m.max_output_tokens, m.context_window, m.abilities,"
+            " m.is_active "
             "FROM llm_model AS m JOIN llm_provider AS p ON p.id = m.provider_id",
         )
         targets = {
             f"{row['slug']}/{row['name']}": Target(
-                upstreams[row["slug"]], row["name"], 1, row["max_output_tokens"]
+                upstreams[row["slug"]],
+                row["name"],
+                max_output_tokens=row["max_output_tokens"],
+                context_window=row["context_window"],
+                abilities=_object(row["abilities"]),
             )
             for row in rows
             if row["slug"] in upstreams and row["is_active"]
@@ -181,7 +193,7 @@ class CatalogueLoader:
         targets: defaultdict[str, list[Target]] = defaultdict(list)
         for row in await _rows(
             connection,
-            "SELECT r.slug, p.slug || '/' || m.name AS model, t.weight "
+            "SELECT r.slug, p.slug || '/' || m.name AS model, t.weight, t.conditions "
             "FROM llm_routetarget AS t JOIN llm_route AS r ON r.id = t.route_id "
             "JOIN llm_model AS m ON m.id = t.model_id "
             "JOIN llm_provider AS p ON p.id = m.provider_id "
@@ -190,11 +202,10 @@ class CatalogueLoader:
             target = models.get(row["model"])
             if target is not None:
                 targets[row["slug"]].append(
-                    Target(
-                        target.upstream,
-                        target.name,
-                        row["weight"],
-                        target.max_output_tokens,
+                    replace(
+                        target,
+                        weight=row["weight"],
+                        conditions=_object(row["conditions"]),
                     )
                 )
         routes = await _rows(
@@ -221,6 +232,11 @@ def catalogue(cipher: FieldCipher) -> Snapshot[Catalogue]:
         load=CatalogueLoader(cipher),
         empty=Catalogue(),
     )
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    """Return a JSON object as it is; what somebody stored in its place says nothing."""
+    return value if isinstance(value, dict) else {}
 
 
 async def _rows(connection: Connection, query: str) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from devora_ops.common.errors import InvalidRequest
+from devora_ops.common.errors import InvalidRequest, Unprocessable
+from llm.gateway.validation import check_chat
 from prompts import variables
 from prompts.rendering import (
     TemplateError,
@@ -72,8 +73,13 @@ def checked(
     inherits = base is not None and "variables" not in given
     given = {**(base or {}), **given}
     messages = _messages(given.get("messages"))
+    corpus = _corpus(given.get("corpus") or "")
     info = _template_info(messages)
+    if corpus:
+        info = _without_passages(messages, info)
     declared = variables.normalised(_or_empty(given, "variables"))
+    if corpus:
+        declared.pop(variables.PASSAGES, None)  # ours to fill in, not a caller's
     if inherits:
         declared = {name: declared[name] for name in declared.keys() & info.variables}
     definition = Definition(
@@ -82,7 +88,7 @@ def checked(
         variables=variables.completed(declared, info),
         parameters=_parameters(_or_empty(given, "parameters")),
         response_schema=_schema(given.get("response_schema")),
-        corpus=_corpus(given.get("corpus") or ""),
+        corpus=corpus,
         retrieval=_retrieval(_or_empty(given, "retrieval")),
         cache=_cache(given.get("cache")),
     )
@@ -95,6 +101,8 @@ def check_examples(definition: Definition) -> None:
     examples = variables.examples(definition.variables)
     if examples is None:
         return
+    if definition.corpus:
+        examples = {variables.PASSAGES: "", **examples}
     try:
         render_messages(definition.messages, examples)
     except TemplateError as error:
@@ -144,6 +152,22 @@ def _template_info(messages: list[dict[str, Any]]) -> TemplateInfo:
     return info
 
 
+def _without_passages(
+    messages: list[dict[str, Any]], info: TemplateInfo
+) -> TemplateInfo:
+    """Leave out the name that stands for retrieved passages, where it may stand."""
+    for number, message in enumerate(messages):
+        used = {name for text in texts(message) for name in check(text).variables}
+        if variables.PASSAGES in used and message["role"] != "user":
+            raise Unprocessable(
+                "Passages are written by others: put {{ context }} into a user message.",
+                code="context_not_user",
+                param=f"messages.{number}.content",
+            )
+    names = tuple(name for name in info.variables if name != variables.PASSAGES)
+    return TemplateInfo(names, info.optional - {variables.PASSAGES})
+
+
 def _model(given: Any) -> str:
     if not isinstance(given, str) or not given.strip():
         raise _invalid("model", "A route or provider/model is needed.", "required")
@@ -158,6 +182,11 @@ def _parameters(given: Any) -> dict[str, Any]:
     if refused := _NO_PARAMETERS & parameters.keys():
         name = sorted(refused)[0]
         raise _invalid(f"parameters.{name}", "A version cannot set this.")
+    try:
+        check_chat({**parameters, "messages": [{"role": "user", "content": "?"}]})
+    except InvalidRequest as error:  # as every call of the version would be
+        error.param = f"parameters.{error.param}"
+        raise
     return parameters
 
 

@@ -18,7 +18,7 @@ from devora_ops.common.forms import NameFormField, SafeJSONFormField, TextFormFi
 from prompts.definition import MAX_TOP_K, Definition, checked
 from prompts.models import Prompt, PromptVersion
 from prompts.runtime import DEFAULT_LABEL
-from prompts.services import check_label
+from prompts.services import check_corpus, check_label
 from rag.models import Corpus
 
 _SIMPLE_ROLES = (["system"], ["user"], ["system", "user"])
@@ -101,7 +101,10 @@ class DefinitionFields(forms.Form):
         label=_("Corpus"),
         required=False,
         widget=UnfoldAdminSelectWidget,
-        help_text=_("Passages that fit the question are put into the conversation."),
+        help_text=_(
+            "Passages that fit the question go where the user text says {{ context }}, "
+            "else before the last question."
+        ),
     )
     top_k = forms.IntegerField(
         label=_("Passages"),
@@ -136,6 +139,7 @@ class DefinitionFields(forms.Form):
             return cleaned
         try:
             self.definition = checked(self.definition_given())
+            check_corpus(self.definition.corpus)
         except DevoraError as error:
             self._add_refusal(error)
         return cleaned

@@ -10,8 +10,8 @@ from psycopg.rows import dict_row
 from devora_ops.common.errors import NotFound
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
-from prompts.rendering import render_messages
-from prompts.variables import fill
+from prompts.rendering import check_messages, render_messages
+from prompts.variables import PASSAGES, fill
 
 TABLES: Final = ("prompts_prompt", "prompts_promptversion", "prompts_label")
 DEFAULT_LABEL: Final = "production"
@@ -41,6 +41,17 @@ class PromptVersionSnapshot:
     def top_k(self) -> int:
         """How many passages retrieval brings."""
         return int(self.retrieval.get("top_k", 5))
+
+    @property
+    def places_passages(self) -> bool:
+        """Whether its texts say where retrieved passages go.
+
+        A declared variable of that name is the caller's: so it is in versions that
+        were made before the name had a meaning.
+        """
+        if not self.corpus or PASSAGES in self.variables:
+            return False
+        return PASSAGES in check_messages(self.messages).variables
 
     @property
     def max_tokens(self) -> int | None:
@@ -132,10 +143,16 @@ def labelled(prompt: PromptSnapshot, label: str) -> PromptVersionSnapshot:
 
 
 def render_version(
-    version: PromptVersionSnapshot, supplied: Mapping[str, Any]
+    version: PromptVersionSnapshot, supplied: Mapping[str, Any], *, context: str = ""
 ) -> list[Message]:
-    """Return the version's messages with the variables filled in."""
-    return render_messages(version.messages, fill(version.variables, supplied))
+    """Return the version's messages with the variables filled in.
+
+    context: the retrieved passages, for texts that place them.
+    """
+    values = fill(version.variables, supplied)
+    if version.corpus:
+        values.setdefault(PASSAGES, context)
+    return render_messages(version.messages, values)
 
 
 def expand_version(

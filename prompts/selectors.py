@@ -10,7 +10,7 @@ from devora_ops.common.errors import NotFound
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.rendering import render_messages
 from prompts.runtime import DEFAULT_LABEL
-from prompts.variables import fill
+from prompts.variables import PASSAGES, fill
 
 
 def prompts_with_newest() -> QuerySet[Prompt]:
@@ -52,5 +52,11 @@ def version_of(
 def rendered(
     version: PromptVersion, variables: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Return a stored version's messages with the variables filled in."""
-    return render_messages(version.messages, fill(version.variables, variables))
+    """Return a stored version's messages with the variables filled in.
+
+    Nothing is retrieved: where passages would go, there is nothing.
+    """
+    values = fill(version.variables, variables)
+    if version.corpus:
+        values.setdefault(PASSAGES, "")
+    return render_messages(version.messages, values)

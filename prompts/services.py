@@ -10,12 +10,13 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from devora_ops.common.audit import record
-from devora_ops.common.errors import Conflict, InvalidRequest, NotFound
+from devora_ops.common.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from devora_ops.common.text import TextRefused, check_text, clean_name
 from prompts.definition import Definition, check_examples, checked
 from prompts.library import BuiltIn, built_ins
 from prompts.models import Label, Prompt, PromptVersion
 from prompts.runtime import DEFAULT_LABEL
+from rag.models import Corpus
 
 _LABEL = re.compile(r"(?![0-9]+$)[a-z0-9][a-z0-9_-]{0,63}")
 FIELDS = (
@@ -45,6 +46,7 @@ def prompt_create(
     prompt = Prompt(slug=slug, name=_name(name or slug), description=description)
     prompt.full_clean()
     content = checked(definition)
+    check_corpus(content.corpus)
     prompt.save()
     _insert(prompt, 1, content, actor=actor, note=note)
     record(
@@ -78,6 +80,7 @@ def version_create(
     if based_on is not None and based_on != number:
         raise _version_conflict(number)
     content = checked(definition, base=definition_of(newest))
+    check_corpus(content.corpus)
     try:
         with transaction.atomic():
             version = _insert(prompt, number + 1, content, actor=actor, note=note)
@@ -176,6 +179,13 @@ def check_label(label: str) -> None:
     if not _LABEL.fullmatch(label):
         message = _("A label is lower-case letters, digits, - and _, not digits alone.")
         raise InvalidRequest(message, code="invalid", param="label")
+
+
+def check_corpus(slug: str) -> None:
+    """Raise Unprocessable for a corpus that is not there; none at all is fine."""
+    if slug and not Corpus.objects.filter(slug=slug).exists():
+        message = _("There is no corpus %(slug)s.") % {"slug": slug}
+        raise Unprocessable(message, code="corpus_not_found", param="corpus")
 
 
 def definition_of(version: PromptVersion | None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from devora_ops.common.errors import InvalidRequest, Unprocessable
 from prompts.rendering import TemplateInfo, TemplateVariableMissing, check_name
 
 MAX_VARIABLES: Final = 100
+PASSAGES: Final = "context"
+"""What a text calls the retrieved passages, in a version that names a corpus."""
 _KEYS = frozenset({"type", "required", "default", "example", "description"})
 
 

@@ -22,6 +22,7 @@ HOT = [
     "prompts.runtime",
     "experiments.assignment",
     "experiments.expansion",
+    "experiments.exposures",
     "rag.retriever",
     "rag.stores.pgvector",
     "rag.embedders.registry",

@@ -1,7 +1,7 @@
 """The README tells the truth: its settings, its commands and its first calls."""
 
-import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -68,48 +68,76 @@ def test_every_place_of_the_map_exists():
 
 @pytest.fixture(scope="module")
 def environment(installation: Installation) -> dict[str, str]:
-    """Return what a newcomer has after `make run`: an address and a key."""
+    """Return what a newcomer has after `make run` and its two lines."""
     with installation.orm():
         from llm.models import Model
         from llm.services import route_ensure
 
         model = Model.objects.get(provider__slug="simulator", name="gpt-5.2")
         route_ensure(slug="smart", targets=[model])
-    caller = installation.caller()
+    caller = installation.caller(scopes=["call", "read"])  # as the printed key
     return {
-        **os.environ,
+        **installation.environment(),
         "DEVORA_URL": installation.url,
         "DEVORA_API_KEY": caller.key,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(ROOT),  # what the checkout's own .venv knows by itself
     }
 
 
-@pytest.mark.parametrize("program", blocks("python"))
-def test_every_python_example_runs(environment: dict[str, str], program: str):
-    done = subprocess.run(
-        [sys.executable, "-c", program],
+def run(script: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a shell's lines where a newcomer would, with the suite's own Python."""
+    python = shlex.quote(sys.executable)
+    script = script.replace("./manage.py", ".venv/bin/python manage.py")
+    return subprocess.run(
+        ["sh", "-euc", script.replace(".venv/bin/python", python)],
+        cwd=ROOT,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
+
+
+def shell_blocks() -> list[str]:
+    """All but `make`, and the two lines with somebody else's address and key."""
+    return [b for b in blocks("sh") if not b.startswith(("make ", "export "))]
+
+
+def test_the_two_lines_are_all_that_the_examples_need():
+    (lines,) = [block for block in blocks("sh") if block.startswith("export ")]
+    exported = set(re.findall(r"^export (\w+)=", lines, flags=re.MULTILINE))
+    code = "".join([*shell_blocks(), *blocks("python")])
+    needed = re.findall(r"\$([A-Z_]+)|environ\[\"(\w+)\"\]", code)
+
+    assert {name for pair in needed for name in pair if name} == exported
+
+
+@pytest.mark.parametrize("script", shell_blocks())
+def test_every_shell_example_runs(environment: dict[str, str], script: str):
+    done = run(script, environment)
+
+    assert done.stdout.strip(), done.stderr
+    assert "Traceback" not in done.stderr
+    assert '"error"' not in done.stdout
+    if "doctor" not in script:  # which calls wrong what only `up` starts
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", re.findall(r"`(\./manage\.py [^`]+)`", README))
+def test_every_command_in_the_text_runs(environment: dict[str, str], command: str):
+    done = run(command, environment)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("program", blocks("python"))
+def test_every_python_example_runs(
+    environment: dict[str, str], program: str, tmp_path: Path
+):
+    (tmp_path / "hello.py").write_text(program)
+    script = f".venv/bin/python {shlex.quote(str(tmp_path / 'hello.py'))}"
+    done = run(script, environment)
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
-
-
-def test_the_curl_example_runs(environment: dict[str, str]):
-    (command,) = [block for block in blocks("sh") if block.startswith("curl")]
-    command = command.replace("http://127.0.0.1:8000", environment["DEVORA_URL"])
-
-    done = subprocess.run(
-        ["sh", "-c", command],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-    assert '"choices"' in done.stdout

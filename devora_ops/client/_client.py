@@ -151,7 +151,7 @@ class Client(BaseClient):
         unit: str | None = None,
         call_id: str | None = None,
     ) -> None:
-        """Say what came of it: ``record_outcome("greeting", "solved", 1, unit=u)``.
+        """Say what came of it: ``record_outcome("greeting", "success", 1, unit=u)``.
 
         Exactly one of unit and call_id says whose outcome it is.
         """

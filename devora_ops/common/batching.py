@@ -33,6 +33,7 @@ class Batcher(Generic[Item, Result]):
         self._window_s = window_s
         self._most = most
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._writing: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
     def put(self, item: Item) -> "asyncio.Future[Result]":
@@ -48,14 +49,23 @@ class Batcher(Generic[Item, Result]):
         while self._task is not None:
             await asyncio.shield(self._task)
 
+    def give_up(self) -> list[Item]:
+        """Stop writing; return what may not have been written."""
+        if self._task is not None:
+            self._task.cancel()
+        left = [item for item, _ in (*self._writing, *self._waiting)]
+        self._writing, self._waiting = [], []
+        return left
+
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 if self._window_s:
                     await asyncio.sleep(self._window_s)
-                batch = self._waiting[: self._most]
+                self._writing = self._waiting[: self._most]
                 del self._waiting[: self._most]
-                await self._write_batch(batch)
+                await self._write_batch(self._writing)
+                self._writing = []
         finally:
             self._task = None
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +112,18 @@ def last_words(log: Path, *, since: int = 0, lines: int = 1) -> str:
     with suppress(OSError), log.open("rb") as file:
         file.seek(since)
         said = file.read().decode(errors="replace").strip().splitlines()
-        telling = [line for line in said if "FATAL" in line or "error:" in line.lower()]
-        return "\n".join((telling or said)[-lines:])
+        return "\n".join((list(_errors(said)) or said)[-lines:])
     return ""
+
+
+def _errors(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the lines that are errors, of a traceback the one that names it."""
+    in_traceback = False
+    for line in lines:
+        if line.startswith("Traceback (most recent call last)"):
+            in_traceback = True
+        elif in_traceback and line and not line[0].isspace():
+            in_traceback = False
+            yield line
+        elif not in_traceback and ("FATAL" in line or "error:" in line.lower()):
+            yield line

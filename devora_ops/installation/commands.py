@@ -17,6 +17,7 @@ from devora_ops.installation.environment import Environment
 from devora_ops.installation.folder import DataFolder
 from devora_ops.installation.secret_file import throwaway
 from devora_ops.installation.servers import Servers, export_urls
+from devora_ops.installation.settings_check import check_settings
 
 # These read no database: they run on a machine that has none.
 _NEED_NO_SERVERS = frozenset(
@@ -36,10 +37,12 @@ def prepared(argv: Sequence[str]) -> Iterator[None]:
     environment = Environment.read()
     if not _needs_servers(argv):
         _export_secrets(environment)
+        check_settings()
         yield
         return
     folder = DataFolder.open(environment.data)
     folder.secrets.export(os.environ)
+    check_settings()
     if environment.database_url and environment.redis_url:
         yield
         return

@@ -26,6 +26,7 @@ _FROM_FILES = (
     "OPENROUTER_API_KEY",
     "PINECONE_API_KEY",
 )
+_BARE = frozenset({"PORT", "WEB_CONCURRENCY", "DATABASE_URL", "REDIS_URL"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -51,6 +52,7 @@ class Environment:
         """
         _add_dotenv(environ)
         _add_files(environ)
+        _drop_empty(environ)
         data = Path(environ.get("DEVORA_DATA") or ROOT / ".devora").expanduser()
         database_url = _postgres_url(environ.get("DATABASE_URL"))
         port = _whole(environ, "PORT", default=8000, most=65535)
@@ -90,6 +92,14 @@ def _add_files(environ: MutableMapping[str, str]) -> None:
                 raise InstallationError(
                     f"{name}_FILE={path} cannot be read: {error}."
                 ) from error
+
+
+def _drop_empty(environ: MutableMapping[str, str]) -> None:
+    """Let a variable that is set to nothing be one that is not set."""
+    ours = [n for n in environ if n in _BARE or n.startswith("DEVORA_")]
+    for name in ours:
+        if not environ[name].strip():
+            del environ[name]
 
 
 def _whole(

@@ -16,7 +16,7 @@ from devora_ops.installation.secret_file import Secrets
 
 _OURS = frozenset(
     {"postgres", "postgres.new", "logs", "static", "lock", "running.json"}
-    | {"state.json", "simulator.jsonl", "lost+found"}
+    | {"state.json", "simulator.jsonl", "settlements", "lost+found"}
 )
 _ROOM_TO_BEGIN = 256 << 20
 _ROOM_TO_GO_ON = 64 << 20

@@ -1,9 +1,9 @@
 """A first agent: one class, one call, and what it cost.
 
-    DEVORA_URL=http://127.0.0.1:8000 DEVORA_API_KEY=dvo_live_… \
-        python docs/examples/first_agent.py "Why is the sky blue?"
+    .venv/bin/python docs/examples/first_agent.py "Why is the sky blue?"
 
-`manage.py up` prints both; DEVORA_MODEL names a model or route of yours.
+after the two `export` lines that `make run` prints; DEVORA_MODEL names a model or
+route of yours.
 """
 
 import os

@@ -4,10 +4,12 @@ import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from costs.journal import Journal
 from costs.ledger import Ledger
 from costs.snapshot import budgets, price_book
 from devora_ops.common.crypto import FieldCipher
@@ -39,6 +41,7 @@ from llm.gateway.http import (
 )
 from llm.gateway.key_uses import KeyUses
 from llm.gateway.limits import Limiter
+from llm.gateway.market import LiveMarket
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.upstream import UpstreamClient
@@ -63,6 +66,7 @@ class GatewayConfig:
     field_keys: tuple[str, ...]
     store_content: str
     expand: Expand
+    data_folder: Path
     snapshots: tuple[Snapshot[Any], ...] = ()
     processes: int = 1
 
@@ -84,7 +88,8 @@ class Gateway:
         )
         self._pool = make_pool(config.database_url, size=2)
         self._client = UpstreamClient()
-        self._ledger = Ledger(config.database_url)
+        journal = Journal(config.data_folder / "settlements")
+        self._ledger = Ledger(config.database_url, journal=journal)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
         self._discovery = Discovery(self._pool, self._catalogue)
@@ -101,8 +106,14 @@ class Gateway:
         self._line = RedisLine(config.redis_url)
         self._limiter = Limiter(self._line, processes=config.processes)
         answering = Answering(books, dispatcher, CacheStore(self._line))
+        self._market = LiveMarket(self._pool, prices, self._catalogue)
         self._service = Service(
-            books, answering, self._limiter, self._catalogue, config.expand
+            books=books,
+            answering=answering,
+            limiter=self._limiter,
+            catalogue=self._catalogue,
+            market=self._market,
+            expand=config.expand,
         )
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
@@ -122,11 +133,13 @@ class Gateway:
         # and a process that does not end is not started again.
         await self._pool.open()
         await self._uses.start()
+        await self._market.start()
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""
         await self._ledger.stop()
         await self._uses.stop()
+        await self._market.stop()
         await self._recorder.flushed()
         await self._health.told()
         await self._discovery.written()

@@ -163,6 +163,8 @@ class Attempt:
             http_status=http_status,
             error_code=error_code.replace("\0", ""),
             ttft_ms=self.call.ttft_ms,
+            route=self.call.route,
+            probability=self.call.probability if self.number == 1 else None,
             counters=self.counters,
         )
         self.call.add(fact)

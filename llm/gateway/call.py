@@ -37,6 +37,8 @@ class Call:
     attempts: list[AttemptFact] = field(default_factory=list)
     unposted: list[AttemptFact] = field(default_factory=list)
     tried: int = 0
+    route: str = ""
+    probability: float = 1.0
     ended: bool = False
     ttft_ms: float | None = None
     client_gone: bool = False

@@ -50,10 +50,11 @@ class SharedState:
 
 def breakers() -> Snapshot[Mapping[str, SharedState]]:
     """Return the snapshot of what all processes know."""
-    return Snapshot(tables=["llm_breaker"], load=_load, empty={})
+    return Snapshot(tables=["llm_breaker"], load=load_breakers, empty={})
 
 
-async def _load(connection: Connection) -> Mapping[str, SharedState]:
+async def load_breakers(connection: Connection) -> Mapping[str, SharedState]:
+    """Read what is known of every target."""
     cursor = await connection.execute(_LOAD)
     rows: list[Any] = await cursor.fetchall()
     return {target: SharedState(*rest) for target, *rest in rows}

@@ -1,10 +1,10 @@
 """Which models may serve a request, in the order they are tried."""
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from devora_ops.common.errors import NotFound
+from devora_ops.common.errors import InvalidRequest, NotFound
+from llm.gateway.routing import Asked, Market, choose
 from llm.snapshot import Catalogue, RouteSnapshot, Target
 
 DEFAULT_MAX_TOKENS = 4096
@@ -13,21 +13,32 @@ _MOST_CANDIDATES = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The targets to try, first to last, and the output bound they share."""
+    """The targets to try, first to last, and the output bound they share.
+
+    route: the public name that was asked for, if it was one. probability: that its
+    strategy put this target first. left_out: models by the reason why they cannot serve.
+    """
 
     targets: Sequence[Target]
     default_max_tokens: int = DEFAULT_MAX_TOKENS
+    route: str = ""
+    strategy: str = ""
+    probability: float = 1.0
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def make_plan(catalogue: Catalogue, requested: str) -> Plan:
+def make_plan(
+    catalogue: Catalogue, requested: str, asked: Asked, market: Market
+) -> Plan:
     """Resolve the name an agent asked for.
 
     An exact route name; else `provider/rest`, split at the first slash; else a bare
-    name that exactly one provider has. Raises NotFound, which lists the candidates.
+    name that exactly one provider has. Raises NotFound, which lists the candidates, and
+    InvalidRequest when none of a route's targets can serve the request.
     """
     route = catalogue.routes.get(requested)
     if route is not None and route.targets:
-        return Plan(_ordered(route), route.default_max_tokens)
+        return _plan_route(route, asked, market)
     if requested in catalogue.disabled:
         raise NotFound(
             f"The model `{requested[:200]}` is switched off here.",
@@ -44,13 +55,22 @@ def make_plan(catalogue: Catalogue, requested: str) -> Plan:
     raise _unknown(catalogue, requested, [target.model for target in bare])
 
 
-def _ordered(route: RouteSnapshot) -> Sequence[Target]:
-    if route.strategy != "weighted":
-        return route.targets
-    # Efraimidis and Spirakis' weighted shuffle: each target comes first with its share.
-    return sorted(
-        (target for target in route.targets if target.weight > 0),
-        key=lambda target: -(random.random() ** (1 / target.weight)),
+def _plan_route(route: RouteSnapshot, asked: Asked, market: Market) -> Plan:
+    choice = choose(route, asked, market)
+    if not choice.targets:
+        reasons = "; ".join(f"{model}: {why}" for model, why in choice.left_out.items())
+        raise InvalidRequest(
+            f"No target of the route `{route.slug}` can serve this request. {reasons}.",
+            code="no_target_fits",
+            param="model",
+        )
+    return Plan(
+        choice.targets,
+        route.default_max_tokens,
+        route.slug,
+        route.strategy,
+        choice.probability,
+        choice.left_out,
     )
 
 

@@ -16,6 +16,7 @@ from llm.gateway.expansion import Expand, Expanded
 from llm.gateway.http import Receive, Scope, Send, header, read_body, send_error
 from llm.gateway.limits import Admission, Limiter
 from llm.gateway.planning import make_plan
+from llm.gateway.routing import Asked, Market
 from llm.gateway.watch import Watch
 from llm.snapshot import Catalogue
 
@@ -32,6 +33,7 @@ class Service:
     answering: Answering
     limiter: Limiter
     catalogue: Snapshot[Catalogue]
+    market: Market
     expand: Expand
 
     async def serve(
@@ -92,7 +94,13 @@ class Service:
         call.format.check(call.body)
         call.stream = bool(call.body.get("stream"))
         call.who = replace(call.who, end_user=call.format.end_user(call.body))
-        plan = make_plan(self.catalogue.current, call.body.pop("model", call.requested))
+        plan = make_plan(
+            self.catalogue.current,
+            call.body.pop("model", call.requested),
+            Asked(call.who, call.body, len(raw)),
+            self.market,
+        )
+        call.route, call.probability = plan.route, plan.probability
         policy = policy_of(wish, expanded.cache if expanded else None)
         origin = expanded.origin if expanded else ""
         await self.answering.answer(call, plan, policy, origin, send)

@@ -32,6 +32,8 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "llm-agent-detail": {"GET": READ},
     "llm-key-list": {"GET": ("Owner", "read")},
     "llm-content-detail": {"GET": ("Editor", "admin")},
+    "llm-route-list": {"GET": READ},
+    "llm-route-dry-run": {"POST": READ},
     "rag-corpus-list": {"GET": READ, "POST": WRITE},
     "rag-corpus-detail": {"GET": READ},
     "rag-document-list": {"GET": READ, "POST": WRITE},

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.client.gateway import KEY, completion
 from tests.client.streaming_server import StreamingServer
 
@@ -12,9 +14,10 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "first_agent.py"
 
 
-def run(**environment: str) -> subprocess.CompletedProcess[str]:
+def run(cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, EXAMPLE, "Why?"],
+        [sys.executable, os.path.relpath(EXAMPLE, cwd), "Why?"],
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
@@ -22,10 +25,11 @@ def run(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_prints_the_answer_and_its_cost(server: StreamingServer):
+@pytest.mark.parametrize("cwd", [ROOT, EXAMPLE.parent])
+def test_it_prints_the_answer_and_its_cost(server: StreamingServer, cwd: Path):
     server.content_type = "application/json"
     server.script = [completion("Because.").content]
-    done = run(DEVORA_URL=server.url, DEVORA_API_KEY=KEY)
+    done = run(cwd, DEVORA_URL=server.url, DEVORA_API_KEY=KEY)
     assert done.stderr == ""
     answer, cost = done.stdout.splitlines()
     assert (answer, cost.split(",")[0]) == ("Because.", "0.000012300 USD")

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from costs.facts import AttemptFact, CallFact, Settlement, Who
+from costs.journal import Journal
 from costs.ledger import Ledger, Reservation
 from costs.pricing import Usage
 from devora_ops.common.ids import uuid7
@@ -18,10 +19,10 @@ ONE_CENT = Decimal("0.01")
 class Books:
     """A ledger, and direct sight of its tables."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, journal: Journal | None = None) -> None:
         self.url = url
         self.team = f"team-{uuid.uuid4().hex[:8]}"
-        self.ledger = Ledger(url)
+        self.ledger = Ledger(url, journal=journal)
 
     async def query(self, sql: str, *values: object) -> list[Any]:
         connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)

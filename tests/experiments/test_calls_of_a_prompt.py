@@ -116,6 +116,9 @@ def test_a_running_experiment_gives_each_unit_its_variant(
         )
     calls = installation.calls(agent, count=before + len(units))[before:]
     for unit, call in zip(units, calls, strict=True):
+        outcome = {"unit": unit, "metric": "score", "value": 1}
+        seen = author.post(f"{experiment}/outcomes/", json=outcome).json()
+        assert seen["variant"] == call["variant"]
         told = author.post(f"{experiment}/assign/", json={"unit": unit}).json()
         assert (call["variant"], call["prompt_version"]) == (
             told["variant"],

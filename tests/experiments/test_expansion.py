@@ -41,7 +41,14 @@ async def _nothing_to_load(connection):
     raise AssertionError("these tests read no database")
 
 
-def _expander(*, experiments=None, library=None, labels=None, **fields):
+class Exposed(list[tuple[str, str]]):
+    """Stands for the table; remembers who saw what."""
+
+    async def __call__(self, choice):
+        self.append((choice.experiment, choice.variant))
+
+
+def _expander(*, experiments=None, library=None, labels=None, exposed=None, **fields):
     versions = {1: _version(1, **fields), 2: _version(2, **fields)}
     labels = {"production": 1} if labels is None else labels
     prompts = PromptsSnapshot({"p": PromptSnapshot("p", versions, labels)})
@@ -53,6 +60,7 @@ def _expander(*, experiments=None, library=None, labels=None, **fields):
             empty=experiments or ExperimentsSnapshot(),
         ),
         retrieve=library or Library(),
+        expose=Exposed() if exposed is None else exposed,
     )
 
 
@@ -163,6 +171,29 @@ async def test_a_corpus_is_asked_for_what_the_user_asks():
     assert library.asked[-1] == ("docs", "Why?", 3)
 
 
+async def test_passages_go_where_the_text_says_and_nowhere_else():
+    library = Library()
+    text = "Read this: {{ context }}\nNow greet {{ name }}."
+    expander = _expander(
+        library=library, corpus="docs", messages=[{"role": "user", "content": text}]
+    )
+    body = _body(variables={"name": "Ada", "context": "a caller's"})
+    (message,) = (await expander("prompt:p", body, "r")).body["messages"]
+    query = "Read this: \nNow greet Ada."
+    assert library.asked == [("docs", query, 5)]
+    assert message["content"] == (f"Read this: passages about {query}\nNow greet Ada.")
+
+
+async def test_a_context_that_a_version_declares_is_the_callers():
+    declared = {"context": {"type": "string", "required": True}}
+    text = [{"role": "user", "content": "{{ context }}?"}]
+    expander = _expander(corpus="docs", messages=text, variables=declared)
+    body = _body(variables={"context": "Mine"})
+    passages, asked = (await expander("prompt:p", body, "r")).body["messages"]
+    assert "passages about Mine?" in passages["content"]
+    assert asked["content"] == "Mine?"
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param"),
     [
@@ -195,3 +226,15 @@ def test_the_way_of_a_call_needs_no_django():
     code = f"import sys, {modules}; sys.exit('django' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("named", "count"),
+    [({"unit": "u"}, 1), ({"user": "u"}, 1), ({}, 0), ({"model": "p@1"}, 0)],
+)
+async def test_a_unit_that_a_call_names_is_exposed(named, count):
+    exposed = Exposed()
+    expander = _expander(experiments=RUNNING, exposed=exposed)
+    reference = named.pop("model", "p")
+    expanded = await expander(f"prompt:{reference}", _body(**named), "request-1")
+    assert exposed == [(expanded.experiment, expanded.variant)] * count

@@ -104,11 +104,30 @@ def test_outcomes_are_counted_with_the_variant_of_their_unit(running, caller):
     assert summary["decision"] is None
 
 
-def test_an_outcome_of_a_unit_that_came_through_the_gateway_is_stored(running, caller):
-    body = {"unit": "never-assigned-here", "metric": "success", "value": 1}
+def test_an_outcome_of_a_unit_that_saw_no_variant_is_refused(running, caller):
+    body = {"unit": "never-seen", "metric": "success", "value": 1}
     answer = _post(caller, f"{TONE}outcomes/", body)
-    assert answer.status_code == 201
-    assert answer.json()["variant"] == _assigned(caller, body["unit"])["variant"]
+    assert (answer.status_code, codes_of(answer)) == (404, {"unit_not_exposed"})
+    assert not Exposure.objects.exists()
+
+
+@pytest.mark.parametrize("metric", ["success", "thumbs", "latency", "refunds"])
+def test_an_outcome_may_be_of_any_metric_that_is_known(api, caller, metric):
+    guardrails = [{"metric": "refunds", "margin": 0.1}]
+    _post(api, EXPERIMENTS, BODY | {"guardrails": guardrails})
+    _post(api, f"{TONE}start/")
+    _assigned(caller, "u")
+    body = {"unit": "u", "metric": metric, "value": 1}
+    assert _post(caller, f"{TONE}outcomes/", body).status_code == 201
+
+
+def test_an_outcome_of_a_metric_that_nobody_declared_is_refused(running, caller):
+    _assigned(caller, "u")
+    body = {"unit": "u", "metric": "sucess", "value": 1}
+    answer = _post(caller, f"{TONE}outcomes/", body)
+    assert (answer.status_code, codes_of(answer)) == (422, {"unknown_metric"})
+    assert "success" in answer.json()["errors"][0]["detail"]
+    assert not Outcome.objects.exists()
 
 
 def test_an_outcome_of_a_call_outside_the_experiment_is_refused(running, caller):

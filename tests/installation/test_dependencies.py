@@ -49,8 +49,12 @@ class Project:
         )
 
     def has_tiny(self) -> bool:
+        return self.can_import("tiny")
+
+    def can_import(self, module: str) -> bool:
+        """Whether a script that lies elsewhere could."""
         python = self.folder / ".venv" / "bin" / "python"
-        return subprocess.call([python, "-c", "import tiny"]) == 0
+        return subprocess.call([python, "-c", f"import {module}"], cwd="/") == 0
 
 
 def test_it_installs_once_says_what_is_missing_and_redoes_what_broke(
@@ -60,6 +64,7 @@ def test_it_installs_once_says_what_is_missing_and_redoes_what_broke(
     first = project.install()
     assert first.returncode == 0, first.stderr
     assert project.has_tiny()
+    assert project.can_import("devora_ops.dependencies")
 
     again = project.install()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")

@@ -48,6 +48,13 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
         Environment.read({name: value})
 
 
+def test_a_variable_that_is_set_to_nothing_is_not_set() -> None:
+    names = ("PORT", "DEVORA_URL", "DEVORA_STORE_CONTENT", "DATABASE_URL")
+    environ = dict.fromkeys(names, "")
+    assert Environment.read(environ).url == "http://127.0.0.1:8000"
+    assert environ.keys().isdisjoint(names)
+
+
 def test_a_wrong_url_is_refused_without_showing_its_password() -> None:
     with pytest.raises(InstallationError) as refusal:
         Environment.read({"DATABASE_URL": "mysql://u:hunter2@db/x"})

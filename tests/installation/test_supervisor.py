@@ -13,6 +13,13 @@ from devora_ops.embedded.process import Launch
 from devora_ops.supervisor import Child, Supervisor
 
 _SLEEP = "import time; time.sleep(600)"
+_CHATTY = "import time; print('all is well', flush=True); time.sleep(600)"
+_CHAINED = """
+try:
+    {}["first"]
+except KeyError as error:
+    raise RuntimeError("the real cause") from error
+"""
 _FAIL = "raise SystemExit('nothing works')"
 _DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
 _WITH_CHILD = (
@@ -63,12 +70,15 @@ def _ended(process: psutil.Process) -> bool:
 def test_it_starts_a_killed_child_again_at_once(
     supervisor: Supervisor, tmp_path: Path, said: list[str]
 ) -> None:
-    child = supervisor.add(_child(tmp_path, _SLEEP))
+    (tmp_path / "child.log").write_text("of an earlier run\n")
+    child = supervisor.add(_child(tmp_path, _CHATTY))
+    log = child.log
+    supervisor.wait_until(lambda: "all is well" in log.read_text(), within_s=20)
     first = child.process
     assert first is not None
     first.kill()
     assert supervisor.wait_until(lambda: child.process not in {None, first}, within_s=5)
-    assert "child was killed by signal 9" in said[0]
+    assert said == ["child was killed by signal 9, starting it again."]
 
 
 def test_it_tells_why_a_child_ended_and_tries_more_rarely(
@@ -78,6 +88,14 @@ def test_it_tells_why_a_child_ended_and_tries_more_rarely(
     supervisor.wait_until(lambda: len(said) > 1, within_s=20)
     assert "child ended with code 1" in said[0]
     assert "nothing works" in said[0]
+
+
+def test_of_a_chain_of_errors_it_tells_the_last(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    supervisor.add(_child(tmp_path, _CHAINED))
+    supervisor.wait_until(lambda: bool(said), within_s=20)
+    assert said[0].endswith("starting it again. RuntimeError: the real cause")
 
 
 def test_what_a_killed_child_had_started_is_gone_before_the_next_starts(

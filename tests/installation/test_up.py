@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -10,13 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
+import psycopg
 import pytest
 
 from devora_ops.embedded.ports import free_port, port_is_free
 from devora_ops.installation.environment import ROOT
+from tests.fakes.simulator import SimulatorProcess
 
 _PATIENCE_S = 240  # a loaded machine; an idle one takes a tenth
 
@@ -27,17 +32,19 @@ _OTHERS = (
 )
 
 
-def _environ(data: Path, port: int) -> dict[str, str]:
+def _environ(data: Path, port: int, **more: str) -> dict[str, str]:
     mine = {name: value for name, value in os.environ.items() if name not in _OTHERS}
-    return mine | {"DEVORA_DATA": str(data), "PORT": str(port), "DEVORA_DEMO": "0"}
+    own = {"DEVORA_DATA": str(data), "PORT": str(port), "DEVORA_DEMO": "0"}
+    return mine | own | more
 
 
 class Up:
     """`manage.py up` on one data folder, and all that the last run printed."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, upstream: str) -> None:
         self.data, self.port = data, free_port()
         self._output = data.with_suffix(".txt")
+        self._openai = {"OPENAI_API_KEY": "simulated", "OPENAI_BASE_URL": upstream}
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
@@ -45,7 +52,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
                 cwd=ROOT,
-                env=_environ(self.data, self.port),
+                env=_environ(self.data, self.port, **self._openai),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -103,10 +110,44 @@ class Up:
             if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
         ]
 
+    def call(self, model: str) -> None:
+        """Ask until the gateway takes it; a server may just have been killed."""
+        status = 503
+        with contextlib.suppress(httpx.HTTPError):
+            while status == 503:
+                status = self._ask(model)
+
+    def _ask(self, model: str) -> int:
+        return httpx.post(
+            f"http://127.0.0.1:{self.port}/v1/chat/completions",
+            headers={"Authorization": f"Bearer {self.printed_value('Agent key')}"},
+            json={"model": model, "messages": [{"role": "user", "content": "?"}]},
+            timeout=60,
+        ).status_code
+
+    def errors_of(self, model: str) -> list[str]:
+        """Return the error codes of the recorded calls of a model."""
+        running = json.loads((self.data / "running.json").read_text())
+        with psycopg.connect(running["database_url"]) as database:
+            rows = database.execute(
+                "SELECT error_code FROM costs_call WHERE model = %s", [model]
+            )
+            return [code for (code,) in rows.fetchall()]
+
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    running = Up(tmp_path_factory.mktemp("a folder") / "with spaces")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    journal = tmp_path_factory.mktemp("upstream") / "journal.jsonl"
+    with SimulatorProcess(journal) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def up(
+    tmp_path_factory: pytest.TempPathFactory, upstream: SimulatorProcess
+) -> Iterator[Up]:
+    data = tmp_path_factory.mktemp("a folder") / "with spaces"
+    running = Up(data, upstream.openai_url)
     try:
         running.start()
         yield running
@@ -125,6 +166,14 @@ def test_its_agent_key_is_accepted(up: Up) -> None:
     key = up.printed_value("Agent key")
     assert up.status("/v1/models", Authorization=f"Bearer {key}") == 200
     assert key in (up.data / "secrets").read_text()
+
+
+def test_it_prints_what_an_agent_needs_ready_to_paste(up: Up) -> None:
+    lines = re.findall(r"^ *(export .*)$", up.printed, flags=re.MULTILINE)
+    assert lines == [
+        f"export DEVORA_URL=http://127.0.0.1:{up.port}",
+        f"export DEVORA_API_KEY={up.printed_value('Agent key')}",
+    ]
 
 
 def test_it_listens_on_the_loopback_interface_only(up: Up) -> None:
@@ -167,7 +216,16 @@ def test_it_stops_everything_and_finds_its_data_when_it_starts_again(up: Up) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells only Linux's")
-def test_after_it_was_killed_the_next_run_starts_at_once(up: Up) -> None:
-    assert up.stop(signal.SIGKILL) == []
+def test_killed_in_the_middle_of_a_call_it_leaves_no_orphan_and_loses_nothing(
+    up: Up, upstream: SimulatorProcess
+) -> None:
+    with ThreadPoolExecutor() as agents:
+        agents.submit(up.call, "openai/sim-hold")
+        upstream.wait_for(lambda state: state["waiting"] == 1)
+        assert up.stop(signal.SIGKILL) == []
+    assert list((up.data / "settlements").iterdir())
     up.start()
     assert up.status("/readyz") == 200
+    up.wait_until(lambda: up.errors_of("openai/sim-hold"))
+    assert "process_lost" not in up.errors_of("openai/sim-hold")
+    up.wait_until(lambda: not list((up.data / "settlements").iterdir()))

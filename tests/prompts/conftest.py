@@ -3,6 +3,7 @@
 import pytest
 
 from prompts.services import prompt_create
+from rag.services import corpus_create
 
 GREETING = {
     "messages": [
@@ -13,6 +14,11 @@ GREETING = {
     "model": "smart",
     "parameters": {"temperature": 0.2, "max_tokens": 300},
 }
+
+
+@pytest.fixture
+def docs(db):
+    return corpus_create(slug="docs", name="Docs", actor="user:ada")
 
 
 @pytest.fixture

@@ -104,6 +104,7 @@ def test_saving_makes_the_next_version(editor, greeting):
         ({"variables": '{"loop": "string"}'}, None, "reserved"),
         ({"parameters": "[1]"}, "parameters", "object"),
         ({"parameters": '{"api_key": "x"}'}, "parameters", "cannot set"),
+        ({"parameters": '{"max_tokens": "many"}'}, "parameters", "whole number"),
         ({"temperature": "1e999"}, "temperature", ""),
         ({"temperature": "nan"}, "temperature", ""),
         ({"max_tokens": "9" * 5000}, "max_tokens", ""),

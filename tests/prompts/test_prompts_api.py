@@ -27,7 +27,7 @@ def _post(client, url, body):
     return client.post(url, body, format="json")
 
 
-def test_a_prompt_is_made_with_its_first_version(api):
+def test_a_prompt_is_made_with_its_first_version(api, docs):
     answer = _post(api, PROMPTS, {**BODY, "corpus": "docs", "cache": {"ttl_s": 60}})
     assert answer.status_code == 201, answer.content
     made = answer.json()

@@ -17,6 +17,7 @@ from prompts.runtime import (
     resolve,
 )
 from prompts.services import label_move, prompt_create, version_create
+from rag.services import corpus_create
 from tests.prompts.conftest import GREETING
 
 ASK = {"role": "user", "content": "Why?"}
@@ -155,10 +156,11 @@ def test_the_question_is_the_last_user_message(messages, text):
 def stored(committed_db):
     """Store a prompt where other connections see it; return its slug."""
     slug = f"greeting-{uuid.uuid4().hex[:8]}"
+    corpus_create(slug=slug, name=slug, actor="user:ada")
     prompt = prompt_create(
         slug=slug,
         name=slug,
-        definition={**GREETING, "corpus": "docs", "retrieval": {"top_k": 3}},
+        definition={**GREETING, "corpus": slug, "retrieval": {"top_k": 3}},
         actor="user:ada",
     )
     version_create(prompt=prompt, definition={"model": "cheap"}, actor="user:ada")
@@ -172,7 +174,7 @@ async def test_the_picture_holds_what_is_stored(stored, committed_db):
     ) as db:
         snapshot = await load(db)
     version = resolve(snapshot, stored)
-    assert (version.number, version.model, version.corpus) == (1, "smart", "docs")
+    assert (version.number, version.model, version.corpus) == (1, "smart", stored)
     assert (version.top_k, version.max_tokens) == (3, 300)
     assert version.messages == GREETING["messages"]
     assert resolve(snapshot, f"{stored}@2").model == "cheap"

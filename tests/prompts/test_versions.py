@@ -131,9 +131,18 @@ def test_saving_on_top_of_a_version_one_has_not_seen_is_a_conflict(greeting):
         ({"parameters": [1]}, 400, "invalid", "parameters"),
         ({"parameters": {"model": "x"}}, 400, "invalid", "parameters.model"),
         ({"parameters": {"api_key": "x"}}, 400, "invalid", "parameters.api_key"),
+        (
+            {"parameters": {"max_tokens": "many"}},
+            400,
+            "invalid",
+            "parameters.max_tokens",
+        ),
+        ({"parameters": {"temperature": 9}}, 400, "range", "parameters.temperature"),
+        ({"parameters": {"stop": 5}}, 400, "invalid", "parameters.stop"),
         ({"parameters": {"x": "y" * 70_000}}, 400, "max_length", "parameters"),
         ({"response_schema": "x"}, 400, "invalid", "response_schema"),
         ({"corpus": "no slug!"}, 400, "invalid", "corpus"),
+        ({"corpus": "nowhere"}, 422, "corpus_not_found", "corpus"),
         ({"retrieval": {"top_k": 0}}, 400, "invalid", "retrieval.top_k"),
         ({"retrieval": {"k": 1}}, 400, "invalid", "retrieval"),
         ({"cache": {"ttl_s": -1}}, 400, "invalid", "cache.ttl_s"),
@@ -164,6 +173,37 @@ def test_c086_examples_that_do_not_render_are_refused(refused):
         messages=messages, variables={"user": {"type": "object", "example": {}}}
     )
     assert (error.status, error.code) == (422, "examples_failed")
+
+
+PLACED = [{"role": "user", "content": "Read {{ context }}, then: {{ question }}"}]
+
+
+def test_where_passages_go_is_no_variable_of_a_caller(docs):
+    declared = {name: {"type": "string", "example": "x"} for name in ("question",)}
+    made = _create(messages=PLACED, corpus="docs", variables=declared)
+    assert made.versions.get().variables.keys() == {"question"}
+    label_move(prompt=made, label="production", number=1, actor="user:ada")
+    without = version_create(prompt=made, definition={"corpus": ""}, actor="user:ada")
+    assert without.variables.keys() == {"question", "context"}
+    again = version_create(prompt=made, definition={"corpus": "docs"}, actor="user:ada")
+    assert again.variables.keys() == {"question"}
+
+
+def test_passages_go_into_no_instruction(refused, docs):
+    error = refused(
+        messages=[{"role": "system", "content": "Obey {{ context }}."}], corpus="docs"
+    )
+    assert (error.status, error.code) == (422, "context_not_user")
+    assert error.param == "messages.0.content"
+
+
+def test_a_corpus_that_is_gone_is_not_handed_on(docs):
+    made = _create(corpus="docs")
+    docs.delete()
+    with pytest.raises(DevoraError) as error:
+        version_create(prompt=made, definition={"model": "cheap"}, actor="user:ada")
+    assert (error.value.status, error.value.code) == (422, "corpus_not_found")
+    assert "docs" in error.value.message
 
 
 def test_a_names_case_does_not_make_it_another(greeting):

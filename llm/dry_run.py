@@ -1,0 +1,105 @@
+"""Where a request would go, and why, without sending it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from asgiref.sync import async_to_sync
+from django.conf import settings
+
+from costs.facts import Who
+from costs.pricing import Usage
+from costs.snapshot import PriceBook, load_prices
+from devora_ops.common.crypto import FieldCipher
+from devora_ops.common.postgres import connect
+from llm.gateway.health import SharedState, load_breakers
+from llm.gateway.market import load_latencies
+from llm.gateway.planning import make_plan
+from llm.gateway.routing import EXPLORE, Asked
+from llm.snapshot import Catalogue, CatalogueLoader, Target
+
+_WHY = {
+    "": "The name is a model's own.",
+    "priority": "The route asks its targets in order.",
+    "weighted": "The route chooses by weight; another time it may choose differently.",
+    "cheapest": "The route asks the cheapest first, at the prices in force.",
+    "fastest": "The route asks the fastest of the last quarter of an hour first, and "
+    f"in {EXPLORE:.0%} of calls somebody else.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """The gateway's pictures at this moment; a market for routing."""
+
+    catalogue: Catalogue
+    prices: PriceBook
+    latencies: Mapping[str, float]
+    breakers: Mapping[str, SharedState]
+
+    def usd(
+        self, target: Target, input_tokens: int, output_tokens: int
+    ) -> Decimal | None:
+        """Return what so many tokens cost at the price in force."""
+        price = self.prices.price(target.model, dt.datetime.now(dt.UTC))
+        usage = Usage(input=input_tokens, output=output_tokens)
+        return None if price is None else price.cost(usage)
+
+    def latency_ms(self, target: Target) -> float | None:
+        """Return a model's median latency of late."""
+        return self.latencies.get(target.model)
+
+    def state(self, target: Target) -> str:
+        """Return what is known of a target's health."""
+        shared = self.breakers.get(target.model)
+        if shared is None:
+            return "closed"
+        return f"forced {shared.forced}" if shared.forced else shared.state
+
+
+def dry_run(body: Mapping[str, Any], *, agent: str, team: str) -> dict[str, Any]:
+    """Return who would be asked, in which order, and who not; raises NotFound and
+    InvalidRequest as the gateway would.
+
+    body: a chat or Messages body without a prompt's name. agent, team: for whom.
+    """
+    scene: _Scene = async_to_sync(_scene)()
+    asked = Asked(Who(agent=agent, team=team), body, len(orjson.dumps(body)))
+    plan = make_plan(scene.catalogue, str(body["model"]), asked, scene)
+    return {
+        "route": plan.route,
+        "strategy": plan.strategy,
+        "why": _WHY[plan.strategy],
+        "probability": plan.probability,
+        "targets": [_shown(scene, target, asked) for target in plan.targets],
+        "left_out": [
+            {"model": model, "reason": reason}
+            for model, reason in plan.left_out.items()
+        ],
+        "default_max_tokens": plan.default_max_tokens,
+    }
+
+
+def _shown(scene: _Scene, target: Target, asked: Asked) -> dict[str, Any]:
+    usd = scene.usd(target, asked.input_tokens, asked.output_tokens)
+    return {
+        "model": target.model,
+        "expected_usd": None if usd is None else f"{usd:f}",
+        "latency_ms": scene.latency_ms(target),
+        "breaker": scene.state(target),
+    }
+
+
+async def _scene() -> _Scene:
+    connection = await connect(settings.DATABASE_URL, application="devora-dry-run")
+    async with connection:
+        loader = CatalogueLoader(FieldCipher(settings.DEVORA_FIELD_KEYS))
+        return _Scene(
+            await loader(connection),
+            await load_prices(connection),
+            await load_latencies(connection),
+            await load_breakers(connection),
+        )
