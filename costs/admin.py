@@ -1,217 +1,30 @@
-"""Calls, budgets and the price book in the admin; rules are in the services."""
+"""The admin of costs: budgets, the price book, and calls; rules are in the services."""
 
-import datetime as dt
-import uuid
 from decimal import Decimal
 from typing import Any, Final
 
-from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
+from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from costs import selectors
-from costs.forms import BudgetForm, PriceForm
-from costs.models import Attempt, Budget, Call, CallStatus, Counter, Price
+from costs.admin_calls import AttemptAdmin, CallAdmin
+from costs.forms import EACH, PER_TOKEN, BudgetForm, PriceForm
+from costs.models import Attempt, Budget, Call, Counter, Price
+from costs.scopes import unknown_names
 from costs.services import change_budget, create_budget, delete_budget
-from devora_ops.common import audit
+from devora_ops.common import audit, formats
+from devora_ops.common.columns import column
 from devora_ops.common.forms import SafeModelAdmin
-from devora_ops.common.ids import first_uuid7_at, uuid7_time
-from devora_ops.common.paging import InfinitePaginator, ReadOnly
 from devora_ops.common.rest.middleware import request_id
 
-_STATUS_LOOKS: Final = {
-    CallStatus.OK: "success",
-    CallStatus.CACHED: "info",
-    CallStatus.RATE_LIMITED: "warning",
-    CallStatus.BLOCKED: "warning",
-    CallStatus.TIMEOUT: "danger",
-    CallStatus.ERROR: "danger",
-}
-_SPANS: Final = {
-    "1h": (dt.timedelta(hours=1), _("Last hour")),
-    "24h": (dt.timedelta(hours=24), _("Last 24 hours")),
-    "7d": (dt.timedelta(days=7), _("Last 7 days")),
-    "30d": (dt.timedelta(days=30), _("Last 30 days")),
-    "90d": (dt.timedelta(days=90), _("Last 90 days")),
-}
-_USUAL_SPAN: Final = "30d"
-
-
-class SinceFilter(admin.SimpleListFilter):
-    """A span that ends now, as a range of ids; without it a rare status reads all."""
-
-    title = _("time")
-    parameter_name = "since"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
-        """Offer the spans of the dashboard."""
-        return [(name, label) for name, (_span, label) in _SPANS.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Leave out what is older."""
-        span, _label = _SPANS.get(self.value() or "", _SPANS[_USUAL_SPAN])
-        return queryset.filter(id__gte=first_uuid7_at(timezone.now() - span))
-
-    def choices(self, changelist: ChangeList) -> Any:
-        """Show the usual span as chosen when the address names none."""
-        chosen = self.value() or _USUAL_SPAN
-        for name, label in self.lookup_choices:
-            yield {
-                "selected": chosen == name,
-                "query_string": changelist.get_query_string(
-                    {self.parameter_name: name}
-                ),
-                "display": label,
-            }
-
-
-class FactAdmin(ReadOnly, SafeModelAdmin):
-    """What calls and attempts share: a table too large to count, and never changed."""
-
-    paginator = InfinitePaginator
-    list_max_show_all = 0
-    list_per_page = 50
-    list_fullwidth = True
-    sortable_by = ()
-    ordering = ("-id",)
-    show_facets = admin.ShowFacets.NEVER
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Find by id only: no other column has an index for it."""
-        if not search_term:
-            return queryset, False
-        try:
-            return queryset.filter(self._with_id(uuid.UUID(search_term))), False
-        except ValueError:
-            return queryset.none(), False
-
-    def _with_id(self, value: uuid.UUID) -> Q:
-        return Q(id=value)
-
-    @admin.display(description=_("time"))
-    def began(self, fact: Call | Attempt) -> dt.datetime:
-        """Return when it began: its id knows."""
-        return timezone.localtime(uuid7_time(fact.id))
-
-    @admin.display(description=_("latency"))
-    def took(self, fact: Call | Attempt) -> str:
-        """Return how long it took."""
-        return f"{fact.latency_ms:,.0f} ms"
-
-    @admin.display(description=_("tokens"))
-    def tokens(self, fact: Call | Attempt) -> str:
-        """Return tokens in and out."""
-        return f"{fact.input_tokens:,} → {fact.output_tokens:,}"
-
-    @admin.display(description=_("cost"))
-    def cost(self, fact: Call | Attempt) -> str:
-        """Return the cost, to the last digit that counts."""
-        return _dollars(fact.cost_usd)
-
-
-@admin.register(Call)
-class CallAdmin(FactAdmin):
-    """Calls, newest first."""
-
-    list_display = (
-        "began",
-        "outcome",
-        "model",
-        "agent",
-        "prompt",
-        "tokens",
-        "took",
-        "cost",
-        "cache",
-    )
-    list_filter = (
-        SinceFilter,
-        ("status", ChoicesDropdownFilter),
-        ("agent", FieldTextFilter),
-        ("model", FieldTextFilter),
-    )
-    list_filter_submit = True
-    search_fields = ("id",)
-    search_help_text = _("A call's id")
-    change_form_after_template = "admin/costs/attempts.html"
-    fieldsets = (
-        (
-            _("What"),
-            {
-                "fields": (
-                    ("status", "http_status", "error_code"),
-                    ("requested", "model"),
-                    ("prompt", "prompt_version"),
-                    ("experiment", "variant"),
-                    ("stream", "cache"),
-                )
-            },
-        ),
-        (_("Who"), {"fields": (("team", "agent"), ("key", "end_user"))}),
-        (
-            _("Money and time"),
-            {
-                "fields": (
-                    ("cost_usd", "saved_usd", "estimated"),
-                    ("input_tokens", "cached_tokens", "output_tokens"),
-                    ("latency_ms", "ttft_ms", "attempts"),
-                    ("finished_at", "request_id"),
-                )
-            },
-        ),
-    )
-
-    @display(description=_("status"), label=_STATUS_LOOKS)  # type: ignore[untyped-decorator]
-    def outcome(self, call: Call) -> tuple[str, str]:
-        """Return the status as a label."""
-        return call.status, str(call.get_status_display())
-
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        """Show a call with its attempts."""
-        call = self.get_object(request, object_id)
-        tried = selectors.attempts_of(call) if isinstance(call, Call) else ()
-        context = {**(extra_context or {}), "tried": tried}
-        return super().change_view(request, object_id, form_url, context)
-
-
-@admin.register(Attempt)
-class AttemptAdmin(FactAdmin):
-    """Upstream tries, newest first."""
-
-    list_display = (
-        "began",
-        "state",
-        "number",
-        "model",
-        "agent",
-        "http_status",
-        "tokens",
-        "took",
-        "cost",
-    )
-    list_filter = (SinceFilter, ("state", ChoicesDropdownFilter))
-    list_filter_submit = True
-    search_fields = ("id",)
-    search_help_text = _("An attempt's or its call's id")
-
-    def _with_id(self, value: uuid.UUID) -> Q:
-        return Q(id=value) | Q(call_id=value)
+admin.site.register(Call, CallAdmin)
+admin.site.register(Attempt, AttemptAdmin)
 
 
 @admin.register(Budget)
@@ -261,7 +74,7 @@ class BudgetAdmin(SafeModelAdmin):
     @admin.display(description=_("limit"), ordering="limit_usd")
     def limit(self, budget: Budget) -> str:
         """Return the limit."""
-        return _dollars(budget.limit_usd)
+        return formats.exact_money(budget.limit_usd)
 
     @admin.display(description=_("spent"))
     def used(self, budget: Any) -> SafeString:
@@ -269,7 +82,9 @@ class BudgetAdmin(SafeModelAdmin):
         share = (
             (budget.spent + budget.held) / budget.limit_usd if budget.limit_usd else 1
         )
-        return format_html("{} ({}%)", _dollars(budget.spent), f"{share * 100:.0f}")
+        return format_html(
+            "{} ({}%)", formats.exact_money(budget.spent), f"{share * 100:.0f}"
+        )
 
     @display(description=_("hard"), boolean=True, ordering="hard")  # type: ignore[untyped-decorator]
     def is_hard(self, budget: Budget) -> bool:
@@ -284,6 +99,12 @@ class BudgetAdmin(SafeModelAdmin):
             "actor": request.user.get_username(),
             "request_id": request_id(request),
         }
+        for name, value in unknown_names(obj):
+            told = _(
+                "There is no %(name)s “%(value)s”: this budget guards nothing yet."
+            )
+            values = {"name": Budget._meta.get_field(name).verbose_name, "value": value}  # type: ignore[union-attr]
+            messages.warning(request, told % values)
         if change:
             stored = Budget.objects.get(pk=obj.pk)
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
@@ -303,6 +124,23 @@ class BudgetAdmin(SafeModelAdmin):
             self.delete_model(request, budget)
 
 
+def _dollars_a_million(rate: Decimal | None) -> str:
+    return formats.exact_money(None if rate is None else rate * 1_000_000)
+
+
+_RATES: Final = {
+    **{name: column(Price, name, _dollars_a_million) for name in PER_TOKEN},
+    **{name: column(Price, name, formats.exact_money) for name in EACH},
+}
+
+
+def _in_words(fields: Any) -> Any:
+    """Put columns in the places of rates, in rows of fields too."""
+    if isinstance(fields, tuple):
+        return tuple(map(_in_words, fields))
+    return _RATES.get(fields, fields)
+
+
 @admin.register(Price)
 class PriceAdmin(SafeModelAdmin):
     """The price book: a price is never edited, a newer one takes its place."""
@@ -313,13 +151,14 @@ class PriceAdmin(SafeModelAdmin):
     search_fields = ("model",)
     date_hierarchy = "valid_from"
     fieldsets = (
-        (None, {"fields": (("model", "valid_from"), "source")}),
+        (None, {"fields": ("model", "valid_from", "source")}),
         (
             _("USD per million tokens"),
             {
                 "fields": (
                     ("input", "output"),
-                    ("cache_read", "cache_write_5m", "cache_write_1h"),
+                    "cache_read",
+                    ("cache_write_5m", "cache_write_1h"),
                     ("input_audio", "output_audio"),
                 )
             },
@@ -327,6 +166,15 @@ class PriceAdmin(SafeModelAdmin):
         (_("USD each"), {"fields": (("web_search", "per_request"),)}),
         (_("Tiers"), {"classes": ("collapse",), "fields": ("schedule",)}),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
+        """Write a stored price as the form takes it: rates per million tokens."""
+        if obj is None:
+            return self.fieldsets
+        return [
+            (title, {**options, "fields": _in_words(options["fields"])})
+            for title, options in self.fieldsets
+        ]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What calls were billed with must stay true."""
@@ -359,14 +207,3 @@ class PriceAdmin(SafeModelAdmin):
             after={"model": obj.model, "valid_from": obj.valid_from.isoformat()},
             request_id=request_id(request),
         )
-
-
-def _dollars(amount: Decimal | None) -> str:
-    if amount is None:
-        return str(_("unknown"))
-    places = max(2, -int(amount.normalize().as_tuple().exponent))
-    return f"${amount:,.{places}f}"
-
-
-def _dollars_a_million(rate: Decimal | None) -> str:
-    return "–" if rate is None else _dollars(rate * 1_000_000)

@@ -15,7 +15,7 @@ from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _MILLION = Decimal(1_000_000)
 _DEAREST = Decimal(1_000_000)
-_PER_TOKEN: Final = (
+PER_TOKEN: Final = (
     "input",
     "output",
     "cache_read",
@@ -24,12 +24,33 @@ _PER_TOKEN: Final = (
     "input_audio",
     "output_audio",
 )
-_EACH: Final = ("web_search", "per_request")
+EACH: Final = ("web_search", "per_request")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
+
+
+class MoneyField(forms.DecimalField):
+    """An amount in USD, shown with cents and without the zeros that a column adds."""
+
+    widget = UnfoldAdminDecimalFieldWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what the form shows for a stored amount."""
+        if isinstance(value, Decimal):
+            return _with_cents(value)
+        return value
+
+
+def _with_cents(amount: Decimal) -> str:
+    exponent = int(amount.normalize().as_tuple().exponent)
+    return f"{amount:.{max(2, -exponent)}f}"
 
 
 class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
     """A budget: a limit, a period, and which calls count."""
+
+    limit_usd = MoneyField(
+        label=_("Limit (USD)"), min_value=Decimal(0), max_digits=20, decimal_places=9
+    )
 
     class Meta:
         model = Budget
@@ -93,7 +114,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A price row, in the units that providers publish."""
 
     model = forms.CharField(
-        label=_("model"),
+        label=_("Model"),
         max_length=300,
         help_text=_("provider/name"),
         widget=UnfoldAdminTextInputWidget,
@@ -101,14 +122,14 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Price
-        fields = ("model", "valid_from", "source", *_PER_TOKEN, *_EACH, "schedule")
+        fields = ("model", "valid_from", "source", *PER_TOKEN, *EACH, "schedule")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*_PER_TOKEN, *_EACH):
+        for name in (*PER_TOKEN, *EACH):
             if name in self.fields:
                 label = self.fields[name].label
-                self.fields[name] = RateField(million=name in _PER_TOKEN, label=label)
+                self.fields[name] = RateField(million=name in PER_TOKEN, label=label)
 
     def clean_model(self) -> str:
         """Take the name of a provider and, after a slash, of its model."""
@@ -120,7 +141,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Ask for a rate at least: $0 is a price, an empty row is none."""
         cleaned = super().clean() or self.cleaned_data
-        rates = [cleaned.get(name) for name in (*_PER_TOKEN, *_EACH)]
+        rates = [cleaned.get(name) for name in (*PER_TOKEN, *EACH)]
         if not self.errors and all(rate is None for rate in rates):
             raise ValidationError(
                 _("Enter a rate; 0 for what is free."), code="required"

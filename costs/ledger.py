@@ -8,6 +8,7 @@ once the owner has been silent for a while.
 
 import asyncio
 import logging
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,19 +26,29 @@ from costs.posting import post
 from devora_ops.common.batching import Batcher
 from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
-from devora_ops.common.postgres import array_literal, text_array_literal
+from devora_ops.common.postgres import (
+    Connection,
+    array_literal,
+    text_array_literal,
+)
 
 log = logging.getLogger("[CostTracker]")
 
 T = TypeVar("T")
 
 HEARTBEAT_S = 5.0
+# After a silence of our own, the others have this long to be heard again.
+_SETTLING_DOWN_S = 3 * HEARTBEAT_S
 HOLD_TIMEOUT_S = 2.0
 REPLAY_EVERY_S = 5.0
 PATIENCE_S = 5.0  # how long settlements wait in memory before they go to the journal
 STOP_S = 2.0
 SETTLE_WINDOW_S = 0.03  # a shorter one doubles Postgres' CPU, a longer one is seen
 
+_FREE = "SELECT costs_release(%s::uuid[], '{}', '{}')"
+_FREE_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_RESTORE = """SELECT costs_restore(
+    %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
 _RESERVE = """SELECT attempt, charged_to, refused_by, room FROM costs_reserve(
     %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
 
@@ -68,9 +79,18 @@ class Ledger:
     """Reserves and settles money for one process."""
 
     def __init__(
-        self, url: str, *, label: str = "gateway", journal: Journal | None = None
+        self,
+        url: str,
+        *,
+        label: str = "gateway",
+        journal: Journal | None = None,
+        posted: Callable[[Sequence[Settlement]], None] = lambda settlements: None,
     ) -> None:
-        """journal: without one, settlements wait in memory, and die with the process."""
+        """journal: without one, settlements wait in memory, and die with the process.
+
+        posted: told of settlements once they are durable, each of them once.
+        """
+        self._posted = posted
         self._journal = journal
         self._replaying = asyncio.Lock()
         self._patience_s = PATIENCE_S
@@ -82,8 +102,14 @@ class Ledger:
         self._settlements = Batcher[Settlement, None](
             self._post, window_s=SETTLE_WINDOW_S
         )
-        self._hold_line = Line(url, f"devora-{label}-holds", durable=False)
+        # What this process has set aside and not settled: a crash of Postgres may lose
+        # the last holds, while their calls go on.
+        self._open: dict[uuid.UUID, tuple[Reservation, tuple[int, ...]]] = {}
+        self._hold_line = Line(
+            url, f"devora-{label}-holds", durable=False, again=self._restore
+        )
         self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
+        self._beaten_at = self._heard_since = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
         self._freeing: set[asyncio.Task[None]] = set()
 
@@ -124,23 +150,33 @@ class Ledger:
         Raises BudgetExceeded when one of the budgets has no room, Unavailable while
         Postgres cannot be asked: without it no call may leave.
         """
+        making = self._holds.put(reservation)
         try:
             async with asyncio.timeout(HOLD_TIMEOUT_S):
-                answer = await self._holds.put(reservation)
+                answer = await making
         except (psycopg.Error, OSError, TimeoutError) as error:
             self._give_back(reservation)  # it may have been made all the same
-            log.warning("cannot reserve: %s", error)
+            log.warning("cannot reserve: %r", error)
             raise Unavailable("The ledger cannot be reached right now.") from error
+        except asyncio.CancelledError:
+            # The caller hung up just as its hold was made: the batch takes it for
+            # delivered, and nobody else would give it back.
+            if making.done() and not making.cancelled() and not making.exception():
+                self._abandoned(reservation, making.result())
+            raise
         if isinstance(answer, Refusal):
             raise BudgetExceeded(
                 f"Budget {answer.budget_id} has ${answer.room.normalize():f} left; this "
                 f"request could cost ${reservation.amount.normalize():f}.",
                 extra={"budget": answer.budget_id, "left_usd": str(answer.room)},
             )
+        self._open[reservation.attempt_id] = (reservation, answer)
         return answer
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Hand over what became of attempts; the future is done once it is durable."""
+        for attempt in settlement.attempts:
+            self._open.pop(attempt.id, None)
         return self._settlements.put(settlement)
 
     def _abandoned(
@@ -157,10 +193,31 @@ class Ledger:
         task.add_done_callback(self._freeing.discard)
 
     async def _free(self, unused: Reservation) -> None:
-        async with self._settle_line as connection:
-            await connection.execute(
-                "SELECT costs_release(%s::uuid[], '{}', '{}')", [[unused.attempt_id]]
-            )
+        for pause_s in _FREE_PAUSES_S:
+            try:
+                async with self._settle_line as connection:
+                    await connection.execute(_FREE, [[unused.attempt_id]])
+                return
+            except (psycopg.Error, OSError) as error:
+                log.warning("cannot free %s yet: %r", unused.attempt_id, error)
+            await asyncio.sleep(pause_s)
+
+    async def _restore(self, connection: Connection) -> None:
+        """Make again what Postgres may have lost of our holds when it crashed."""
+        if not self._open:
+            return
+        mine = list(self._open.values())
+        await connection.execute(
+            _RESTORE,
+            [
+                self.owner,
+                array_literal(each.attempt_id for each, _ in mine),
+                array_literal(each.call_id for each, _ in mine),
+                array_literal(each.amount for each, _ in mine),
+                text_array_literal(array_literal(counters) for _, counters in mine),
+                text_array_literal(each.facts.decode() for each, _ in mine),
+            ],
+        )
 
     async def sweep(self) -> int:
         """Settle the holds of dead processes at their worst case; return how many.
@@ -168,8 +225,10 @@ class Ledger:
         What they wrote down comes first: it says what was really spent.
         """
         await self.replay()
+        if time.monotonic() - self._heard_since < _SETTLING_DOWN_S:
+            return 0
         async with self._settle_line as connection:
-            orphans = await sweeping.orphans(connection)
+            orphans = await sweeping.orphans(connection, but=self.owner)
         for settlement in orphans:
             log.warning("settling %s as unknown", settlement.attempts[0].id)
             self.settle(settlement)
@@ -192,6 +251,10 @@ class Ledger:
                 "ON CONFLICT (id) DO UPDATE SET seen_at = now()",
                 [self.owner, self._label],
             )
+        now = time.monotonic()
+        if _SETTLING_DOWN_S < now - self._beaten_at < math.inf:
+            self._heard_since = now
+        self._beaten_at = now
 
     async def _reserve(
         self, batch: Sequence[Reservation]
@@ -242,7 +305,7 @@ class Ledger:
         """
         try:
             async with self._settle_line as connection:
-                await post(connection, batch)
+                self._posted(await post(connection, batch))
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
@@ -274,4 +337,6 @@ async def _every(
             await job()
         except (psycopg.Error, OSError) as error:
             log.warning("a round of the ledger failed: %s", error)
+        except Exception:  # a row that nobody foresaw must not end the rounds
+            log.exception("a round of the ledger failed")
         await asyncio.sleep(period_s)

@@ -1,6 +1,7 @@
 """One connection that stays with its user."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from devora_ops.common.postgres import Connection, connect
 
@@ -11,7 +12,17 @@ class Line:
     A pool's check-out would add 0.15 ms to every flush.
     """
 
-    def __init__(self, url: str, application: str, *, durable: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        application: str,
+        *,
+        durable: bool,
+        again: Callable[[Connection], Awaitable[None]] | None = None,
+    ) -> None:
+        """again: told of each connection but the first, before anybody uses it."""
+        self._again = again
+        self._begun = False
         self._url = url
         self._application = application
         self._durable = durable
@@ -46,7 +57,9 @@ class Line:
     async def _connect(self) -> Connection:
         connection = await connect(self._url, application=self._application)
         if not self._durable:
-            # A hold is lost only when Postgres and this process die together; then
-            # nothing of it was answered.
+            # What a crash of Postgres loses of it, its owner makes again.
             await connection.execute("SET synchronous_commit = off")
+        if self._begun and self._again is not None:
+            await self._again(connection)
+        self._begun = True
         return connection

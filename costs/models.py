@@ -16,12 +16,12 @@ from django.utils.translation import gettext_lazy as _
 from costs.pricing import Rates, ScheduleInvalid, make_price
 
 
-def _slug(**options: Any) -> "models.TextField[str, str]":
-    return models.TextField(default="", blank=True, **options)
+def _slug(label: Any, **options: Any) -> "models.TextField[str, str]":
+    return models.TextField(label, default="", blank=True, **options)
 
 
-def _usd(**options: Any) -> "models.DecimalField[Any, Any]":
-    return models.DecimalField(max_digits=20, decimal_places=9, **options)
+def _usd(label: Any = None, **options: Any) -> "models.DecimalField[Any, Any]":
+    return models.DecimalField(label, max_digits=20, decimal_places=9, **options)
 
 
 def _rate(label: Any) -> "models.DecimalField[Any, Any]":
@@ -53,15 +53,15 @@ class AttemptState(models.TextChoices):
 class Dimensions(models.Model):
     """Who asked for what: the columns that calls and attempts share."""
 
-    team = _slug()
-    agent = _slug()
-    end_user = _slug()
-    key = _slug()
-    model = _slug()
-    prompt = _slug()
-    prompt_version = models.IntegerField(default=0)
-    experiment = _slug()
-    variant = _slug()
+    team = _slug(_("team"))
+    agent = _slug(_("agent"))
+    end_user = _slug(_("end user"))
+    key = _slug(_("API key"))
+    model = _slug(_("model"))
+    prompt = _slug(_("prompt"))
+    prompt_version = models.IntegerField(_("version"), default=0)
+    experiment = _slug(_("experiment"))
+    variant = _slug(_("variant"))
 
     class Meta:
         abstract = True
@@ -71,23 +71,23 @@ class Call(Dimensions):
     """One authenticated request as it was served, refusals and cache hits included."""
 
     id = models.UUIDField(primary_key=True)
-    finished_at = models.DateTimeField()
-    requested = _slug()
-    status = models.TextField(choices=CallStatus.choices)
-    http_status = models.SmallIntegerField()
-    error_code = _slug()
-    stream = models.BooleanField(default=False)
-    cache = models.TextField(default="off")
-    input_tokens = models.IntegerField(default=0)
-    cached_tokens = models.IntegerField(default=0)
-    output_tokens = models.IntegerField(default=0)
-    cost_usd = _usd(null=True)
-    saved_usd = _usd(default=0)
-    estimated = models.BooleanField(default=False)
-    latency_ms = models.FloatField()
-    ttft_ms = models.FloatField(null=True)
-    attempts = models.SmallIntegerField(default=0)
-    request_id = _slug()
+    finished_at = models.DateTimeField(_("ended"))
+    requested = _slug(_("requested model"))
+    status = models.TextField(_("status"), choices=CallStatus.choices)
+    http_status = models.SmallIntegerField(_("HTTP status"))
+    error_code = _slug(_("error code"))
+    stream = models.BooleanField(_("streamed"), default=False)
+    cache = models.TextField(_("cache"), default="off")
+    input_tokens = models.IntegerField(_("tokens in"), default=0)
+    cached_tokens = models.IntegerField(_("read from cache"), default=0)
+    output_tokens = models.IntegerField(_("tokens out"), default=0)
+    cost_usd = _usd(_("cost"), null=True)
+    saved_usd = _usd(_("saved"), default=0)
+    estimated = models.BooleanField(_("estimated"), default=False)
+    latency_ms = models.FloatField(_("latency"))
+    ttft_ms = models.FloatField(_("first token"), null=True)
+    attempts = models.SmallIntegerField(_("attempts"), default=0)
+    request_id = _slug(_("request id"))
 
     class Meta:
         managed = False
@@ -108,26 +108,26 @@ class Attempt(Dimensions):
     """
 
     id = models.UUIDField(primary_key=True)
-    call_id = models.UUIDField()
-    number = models.SmallIntegerField()
-    provider = _slug()
-    state = models.TextField(choices=AttemptState.choices)
-    settled_at = models.DateTimeField()
-    http_status = models.SmallIntegerField(null=True)
-    error_code = _slug()
-    input_tokens = models.IntegerField(default=0)
-    cache_read_tokens = models.IntegerField(default=0)
-    cache_write_tokens = models.IntegerField(default=0)
-    output_tokens = models.IntegerField(default=0)
-    reasoning_tokens = models.IntegerField(default=0)
-    raw_usage = models.JSONField(null=True)
-    price_id = models.BigIntegerField(null=True)
-    cost_usd = _usd(null=True)
-    estimated = models.BooleanField(default=False)
-    latency_ms = models.FloatField()
-    ttft_ms = models.FloatField(null=True)
-    route = _slug()
-    probability = models.FloatField(null=True)
+    call_id = models.UUIDField(_("call"))
+    number = models.SmallIntegerField(_("number"))
+    provider = _slug(_("provider"))
+    state = models.TextField(_("state"), choices=AttemptState.choices)
+    settled_at = models.DateTimeField(_("settled"))
+    http_status = models.SmallIntegerField(_("HTTP status"), null=True)
+    error_code = _slug(_("error code"))
+    input_tokens = models.IntegerField(_("tokens in"), default=0)
+    cache_read_tokens = models.IntegerField(_("read from cache"), default=0)
+    cache_write_tokens = models.IntegerField(_("written to cache"), default=0)
+    output_tokens = models.IntegerField(_("tokens out"), default=0)
+    reasoning_tokens = models.IntegerField(_("reasoning tokens"), default=0)
+    raw_usage = models.JSONField(_("usage as reported"), null=True)
+    price_id = models.BigIntegerField(_("price"), null=True)
+    cost_usd = _usd(_("cost"), null=True)
+    estimated = models.BooleanField(_("estimated"), default=False)
+    latency_ms = models.FloatField(_("latency"))
+    ttft_ms = models.FloatField(_("first token"), null=True)
+    route = _slug(_("route"))
+    probability = models.FloatField(_("probability"), null=True)
 
     class Meta:
         managed = False
@@ -164,7 +164,7 @@ class Price(models.Model):
 
     class Meta:
         verbose_name = _("price")
-        verbose_name_plural = _("prices")
+        verbose_name_plural = _("price book")
         ordering = ["model", "-valid_from"]
         constraints = [
             models.UniqueConstraint(

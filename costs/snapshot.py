@@ -63,6 +63,7 @@ class BudgetScope:
     model: str
     prompt: str
     experiment: str
+    name: str = ""
 
     def covers(self, who: Who, model: str) -> bool:
         """Say whether an attempt falls under this budget: all that is named matches."""
@@ -86,7 +87,12 @@ class Budgets:
     ) -> None:
         self._scopes = scopes
         self._demo_teams = demo_teams
+        self._names = {each.id: each.name for each in scopes}
         self.matching = lru_cache(maxsize=4096)(self._matching)
+
+    def name(self, budget_id: int) -> str:
+        """Return what people call a budget."""
+        return self._names.get(budget_id, str(budget_id))
 
     def _matching(self, who: Who, model: str) -> tuple[tuple[int, ...], bool]:
         """Return the ids of the budgets an attempt falls under, and whether one is hard.
@@ -103,7 +109,7 @@ class Budgets:
 async def load_budgets(connection: Connection) -> Budgets:
     """Read every budget's scope, in the order of ids."""
     cursor = await connection.execute(
-        "SELECT id, hard, team, agent, end_user, model, prompt, experiment "
+        "SELECT id, hard, team, agent, end_user, model, prompt, experiment, name "
         "FROM costs_budget ORDER BY id"
     )
     rows: list[Any] = await cursor.fetchall()

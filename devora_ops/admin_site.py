@@ -6,6 +6,7 @@ from functools import update_wrapper
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -13,10 +14,13 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 from unfold.dataclasses import SearchResult
 from unfold.sites import UnfoldAdminSite
 
+from devora_ops.common.models import User
+from devora_ops.common.people import complete_profile
 from devora_ops.dashboard.clocks import zone_of
 from devora_ops.dashboard.navigation import pages_named
 
@@ -66,8 +70,10 @@ class DevoraAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no t
         """Sign in, and speak the person's language from here on."""
         response: HttpResponse = super().login(request, extra_context)
         user = request.user
-        if user.is_authenticated and user.language != get_language():
-            response.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language)
+        if isinstance(user, User):
+            _complete(request, user)
+            if user.language != get_language():
+                response.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language)
         return response
 
     def search(
@@ -107,6 +113,15 @@ class DevoraAdminSite(UnfoldAdminSite):  # type: ignore[misc]  # Unfold has no t
         apps = self.get_app_list(request)
         things: list[SearchResult] = self._search_models(request, apps, term, _SEARCHED)
         return pages + things
+
+
+def _complete(request: HttpRequest, user: User) -> None:
+    """Take from the browser what the profile lacks, and say which clock is shown."""
+    zone = request.POST.get("time_zone", "")
+    if complete_profile(user, language=get_language() or "en", zone=zone):
+        told = _("Times are shown for %(zone)s; your profile can say otherwise.")
+        shown = user.time_zone or str(zone_of(""))
+        messages.info(request, told % {"zone": shown}, fail_silently=True)
 
 
 def _in_own_time_zone(view: View) -> View:

@@ -25,6 +25,7 @@ from devora_ops import celery
 from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
+from devora_ops.metrics import MetricsEndpoint
 from devora_ops.probes import Probes
 from llm.gateway.app import Gateway, GatewayConfig
 from llm.gateway.http import Receive, Scope, Send
@@ -46,6 +47,7 @@ _gateway = Gateway(
         processes=settings.WEB_CONCURRENCY,
     )
 )
+_metrics = MetricsEndpoint(_gateway.metrics, settings.DEVORA_METRICS_TOKEN)
 _live = LiveListener(settings.DATABASE_URL)
 _probes = Probes(settings.DATABASE_URL)
 
@@ -58,6 +60,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await websocket_application(scope, receive, send)  # type: ignore[arg-type]
     elif scope["path"].lstrip("/")[:3].lower() == "v1/":  # its errors are JSON
         await _gateway(scope, receive, send)
+    elif scope["path"] == MetricsEndpoint.path:
+        await _metrics(scope, receive, send)
     elif scope["path"] in _probes.paths:
         await _probes(scope, receive, send)
     else:

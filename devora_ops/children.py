@@ -1,9 +1,11 @@
 """What `up` keeps running beside the servers, and how each is started."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from devora_ops.embedded.process import Launch, Process
 from devora_ops.installation.environment import ROOT, Environment
@@ -80,6 +82,8 @@ def web(folder: DataFolder, environment: Environment) -> Child:
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }
+    if environment.web_processes > 1:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_emptied(folder.path / "metrics"))
     words = [str(word) for option in options.items() for word in option]
     return _child(
         python(
@@ -92,6 +96,13 @@ def web(folder: DataFolder, environment: Environment) -> Child:
         stage=_SERVES,
         grace_s=_WEB_GRACE_S + 9,
     )
+
+
+def _emptied(folder: Path) -> Path:
+    """Return a folder without the counts of processes that are gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def worker(folder: DataFolder) -> Child:

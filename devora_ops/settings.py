@@ -28,6 +28,7 @@ PORT = env.int("PORT", default=8000)
 DEVORA_URL = env.str("DEVORA_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 DEVORA_DEMO = env.bool("DEVORA_DEMO", default="DATABASE_URL" not in env.ENVIRON)
 DATABASE_URL = env.str("DATABASE_URL", default="postgres:///devora")
+DEVORA_METRICS_TOKEN = env.str("DEVORA_METRICS_TOKEN", default="")
 # How many web processes share limits; the server itself starts as many.
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1)
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
@@ -336,7 +337,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "ENVIRONMENT": f"{_NAVIGATION}.environment",
     "STYLES": [f"{_NAVIGATION}.stylesheet"],
-    "SCRIPTS": [f"{_NAVIGATION}.keyboard_script"],
+    "SCRIPTS": [f"{_NAVIGATION}.keyboard_script", f"{_NAVIGATION}.frame_script"],
     "SIDEBAR": {
         "show_search": True,
         "command_search": True,

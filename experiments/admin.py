@@ -18,7 +18,7 @@ from devora_ops.common.errors import DevoraError
 from devora_ops.common.forms import SafeModelAdmin
 from experiments.forms import PromoteForm, StepForm, VariantForm, VariantFormSet
 from experiments.models import Experiment, Status, Variant
-from experiments.selectors import experiments_with_variants
+from experiments.selectors import experiments_with_variants, tallies
 from experiments.services import (
     experiment_change,
     experiment_create,
@@ -43,6 +43,7 @@ _STEPS = {
     "stop": {Status.RUNNING},
     "promote": {Status.RUNNING, Status.STOPPED},
 }
+_SAVE_BUTTONS = ("show_save", "show_save_and_continue", "show_save_and_add_another")
 _CHANGE = ("change",)  # by name it would be looked up in the database by every check
 
 
@@ -94,6 +95,21 @@ class ExperimentAdmin(SafeModelAdmin):
     inlines = (VariantInline,)
     formfield_overrides = SHORT_TEXTS
     actions_detail = ("start", "stop", "promote")
+    change_form_before_template = "admin/experiments/tallies.html"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show what was counted, and nothing to save once nothing can be changed."""
+        found: Any = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if _is_fixed(found):
+            context |= dict.fromkeys(_SAVE_BUTTONS, False) | {"tallies": tallies(found)}
+        return super().change_view(request, object_id, form_url, context)
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer the steps that can be taken now."""

@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
@@ -16,7 +18,7 @@ from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 from llm.admin_content import CallWithContentAdmin
-from llm.forms import ApiKeyForm, ModelForm, ProviderForm
+from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
 from llm.models import Agent, ApiKey, Breaker, Model, Provider, Route, RouteTarget
 from llm.services import apikey_create, apikey_revoke, model_ensure, provider_ensure
 
@@ -235,9 +237,12 @@ class ModelAdmin(AuditedAdmin):
         return ("provider", "name") if obj else ()
 
     @admin.display(description=_("colour"), ordering="color_slot")
-    def slot(self, model: Model) -> str:
-        """Return the colour's place in the palette."""
-        return str(model.color_slot or "–")
+    def slot(self, model: Model) -> SafeString:
+        """Return the colour itself, and its place in the palette."""
+        if not model.color_slot:
+            return SafeString("–")
+        swatch = '<i class="swatch slot-{0}" aria-hidden="true"></i> {0}'
+        return format_html(swatch, model.color_slot)
 
     @display(description=_("active"), boolean=True, ordering="is_active")  # type: ignore[untyped-decorator]
     def enabled(self, model: Model) -> bool:
@@ -259,6 +264,7 @@ class TargetInline(TabularInline):  # type: ignore[misc]
     """The models of a route, in order."""
 
     model = RouteTarget
+    formset = TargetFormSet
     fields = ("position", "model", "weight")
     autocomplete_fields = ("model",)
     ordering = ("position", "id")

@@ -1,4 +1,4 @@
-"""The admin's forms of keys, providers and models."""
+"""The admin's forms of keys, providers, models and routes."""
 
 from typing import Any
 
@@ -6,7 +6,9 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminPasswordWidget,
@@ -17,7 +19,18 @@ from devora_ops.common import addresses
 from devora_ops.common.apikeys import SCOPES
 from llm.models import ApiKey, Model, Provider
 
-_COLOURS = 12
+_SCOPES = {
+    "call": _("call: the gateway, search and experiments"),
+    "read": _("read: every number"),
+    "write": _("write: prompts, corpora and experiments"),
+    "admin": _("admin: budgets, prices and routes, and all of the above"),
+}
+_COLOURS = (
+    *(_("1 blue"), _("2 vermilion"), _("3 green")),
+    *(_("4 purple"), _("5 gold"), _("6 cyan")),
+    *(_("7 blue, hatched"), _("8 vermilion, hatched"), _("9 green, hatched")),
+    *(_("10 purple, hatched"), _("11 gold, hatched"), _("12 cyan, hatched")),
+)
 _LONGEST_SECRET = 1000
 
 
@@ -25,14 +38,10 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new key; the least that is useful is chosen."""
 
     scopes = forms.MultipleChoiceField(
-        label=_("scopes"),
-        choices=[(scope, scope) for scope in SCOPES],
+        label=_("Scopes"),
+        choices=[(scope, _SCOPES[scope]) for scope in SCOPES],
         initial=["call"],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        help_text=_(
-            "call: the gateway. read: every number. write: prompts, corpora and "
-            "experiments. admin: budgets, prices and routes too."
-        ),
     )
 
     class Meta:
@@ -64,10 +73,16 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "secret" in self.fields and self.instance.sealed_secret:
-            self.fields["secret"].help_text = _(
-                "A key that ends in %(last)s is stored. Leave this empty to keep it."
-            ) % {"last": self.instance.last_four or "…"}
+        if "secret" in self.fields:
+            self.fields["secret"].help_text = self._stored_key()
+
+    def _stored_key(self) -> str:
+        if not self.instance.sealed_secret:
+            return gettext("No key is stored yet.")
+        told = gettext(
+            "A key that ends in %(last)s is stored. Leave this empty to keep it."
+        )
+        return told % {"last": self.instance.last_four or "…"}
 
     def keeps_operators_address(self) -> bool:
         """Say whether the address is still the one that the environment named."""
@@ -106,11 +121,11 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
     """A model and its place in the palette."""
 
     color_slot = forms.TypedChoiceField(
-        label=_("colour"),
+        label=_("Colour"),
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[("", "–"), *((n, str(n)) for n in range(1, _COLOURS + 1))],
+        choices=[("", "–"), *enumerate(_COLOURS, start=1)],
         widget=UnfoldAdminSelectWidget,
         help_text=_("The same colour on every chart; from 7 on with a pattern."),
     )
@@ -126,3 +141,21 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
             "abilities",
             "is_active",
         )
+
+
+class TargetFormSet(PaginationInlineFormSet):  # type: ignore[misc]
+    """The models of a route together: an active one leads somewhere."""
+
+    def clean(self) -> None:
+        """Ask for a target: agents would be refused at once."""
+        super().clean()
+        if any(self.errors) or not self.instance.is_active:
+            return
+        if not any(self._counts(form) for form in self.forms):
+            raise ValidationError(
+                _("An active route needs at least one target."), code="no_target"
+            )
+
+    def _counts(self, form: forms.ModelForm) -> bool:  # type: ignore[type-arg]
+        data = getattr(form, "cleaned_data", {})
+        return bool(data.get("model")) and not data.get("DELETE")

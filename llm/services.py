@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 
 from django.conf import settings
@@ -193,11 +194,10 @@ def _models_from_table(provider: Provider) -> None:
 @transaction.atomic
 def model_ensure(*, provider: Provider, name: str, like: str = "") -> Model:
     """Make a provider's model if need be; like: `provider/name` whose price it shares."""
-    slots = Model.objects.exclude(color_slot=None).count()
     model, made = Model.objects.get_or_create(
         provider=provider,
         name=name,
-        defaults={"color_slot": slots % _COLOR_SLOTS + 1},
+        defaults={"color_slot": _least_used_slot()},
     )
     if made and like:
         row = price_table.models()[like]
@@ -212,6 +212,13 @@ def model_ensure(*, provider: Provider, name: str, like: str = "") -> Model:
             defaults=fields,
         )
     return model
+
+
+def _least_used_slot() -> int:
+    """Return the colour that the fewest models have, of those the first."""
+    colored = Model.objects.exclude(color_slot=None)
+    used = Counter(colored.values_list("color_slot", flat=True))
+    return min(range(1, _COLOR_SLOTS + 1), key=lambda slot: (used[slot], slot))
 
 
 @transaction.atomic

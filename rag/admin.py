@@ -5,13 +5,17 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.decorators import display
 
+from devora_ops.common import formats
 from devora_ops.common.forms import SafeModelAdmin
 from rag.forms import CorpusForm, DocumentForm
-from rag.models import Corpus, Document, Status
+from rag.models import Chunk, Corpus, Document, Status
 from rag.services import (
     corpus_create,
     corpus_delete,
@@ -29,7 +33,14 @@ class CorpusAdmin(SafeModelAdmin):
 
     list_display = ("name", "slug", "language", "store", "documents", "failures")
     search_fields = ("name", "slug")
-    fields = ("slug", "name", "language", "embedder", "store")
+    _DEFINED = ("slug", "name", "language", "embedder", "store")
+    _COUNTED = ("documents", "failures", "chunks")
+
+    def get_fields(
+        self, request: HttpRequest, obj: Corpus | None = None
+    ) -> tuple[str, ...]:
+        """Show what is in a corpus once there is one."""
+        return (*self._COUNTED, *self._DEFINED) if obj else self._DEFINED
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Corpus]:
         """Return corpora with their counts."""
@@ -40,7 +51,8 @@ class CorpusAdmin(SafeModelAdmin):
         self, request: HttpRequest, obj: Corpus | None = None
     ) -> tuple[str, ...]:
         """Fix what the vectors of an existing corpus depend on."""
-        return ("slug", "language", "embedder", "store") if obj else ()
+        fixed = ("slug", "language", "embedder", "store")
+        return (*self._COUNTED, *fixed) if obj else ()
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -50,11 +62,23 @@ class CorpusAdmin(SafeModelAdmin):
             kwargs["form"] = CorpusForm
         return super().get_form(request, obj, change=change, **kwargs)
 
-    @admin.display(description=_("ready"))
-    def documents(self, corpus: Any) -> str:
-        """Return how many of the documents are ready."""
+    @admin.display(description=_("documents ready"))
+    def documents(self, corpus: Any) -> SafeString:
+        """Return how many of the documents are ready, and lead to them."""
         states = [getattr(corpus, state) for state in Status.values]
-        return f"{corpus.ready} / {sum(states)}"
+        url = reverse("admin:rag_document_changelist")
+        return format_html(
+            '<a class="text-link" href="{}?corpus__id__exact={}">{} / {}</a>',
+            url,
+            corpus.pk,
+            corpus.ready,
+            sum(states),
+        )
+
+    @admin.display(description=_("chunks"))
+    def chunks(self, corpus: Corpus) -> str:
+        """Return how many pieces a search looks through."""
+        return formats.count(Chunk.objects.filter(document__corpus=corpus).count())
 
     @admin.display(description=_("failed"), ordering="failed")
     def failures(self, corpus: Any) -> int:

@@ -10,15 +10,25 @@ from devora_ops.common.roles import OWNER, ROLES, Role
 
 
 class User(AbstractUser):
-    """A person who signs in to the dashboard; what they may do is their group."""
+    """A person who signs in to the dashboard; what they may do is their group.
+
+    language and time_zone are empty until the first login, which asks the browser.
+    """
 
     language = models.CharField(
         _("language"),
         max_length=8,
-        choices=[("en", "English"), ("fr", "Français")],
-        default="en",
+        choices=[("", _("As the browser says")), ("en", "English"), ("fr", "Français")],
+        default="",
+        blank=True,
     )
-    time_zone = models.CharField(_("time zone"), max_length=64, default="Europe/Paris")
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="",
+        blank=True,
+        help_text=_("Empty: the browser's, taken at the next login."),
+    )
 
     class Meta(AbstractUser.Meta):
         db_table = "ops_user"
@@ -60,18 +70,18 @@ class AuditEntry(models.Model):
     """Who did what to which object; append-only, without secrets."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=200)
-    action = models.CharField(max_length=64)
-    object_type = models.CharField(max_length=64)
-    object_id = models.CharField(max_length=200)
-    before = models.JSONField(null=True)
-    after = models.JSONField(null=True)
-    request_id = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(_("time"), auto_now_add=True)
+    actor = models.CharField(_("actor"), max_length=200)
+    action = models.CharField(_("action"), max_length=64)
+    object_type = models.CharField(_("kind of object"), max_length=64)
+    object_id = models.CharField(_("object"), max_length=200)
+    before = models.JSONField(_("before"), null=True)
+    after = models.JSONField(_("after"), null=True)
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
 
     class Meta:
         verbose_name = _("audit entry")
-        verbose_name_plural = _("audit entries")
+        verbose_name_plural = _("audit log")
         ordering = ["-id"]
 
     def __str__(self) -> str:

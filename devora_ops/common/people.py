@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from devora_ops.common.models import User
 from devora_ops.common.roles import OWNER, ROLES, Role
+from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _CONTENT = Q(content_type__app_label="llm", codename="view_content")
 
@@ -35,3 +36,25 @@ def let_see_content(user: User, allowed: bool) -> None:
         user.user_permissions.add(*permissions)
     else:
         user.user_permissions.remove(*permissions)
+
+
+def complete_profile(user: User, *, language: str, zone: str) -> bool:
+    """Store what the browser says where the profile says nothing; True if it did.
+
+    zone: a time zone's name from the browser; one that nobody knows is left out.
+    """
+    before = (user.language, user.time_zone)
+    user.language = user.language or language
+    user.time_zone = user.time_zone or _known(zone)
+    changed = before != (user.language, user.time_zone)
+    if changed:
+        user.save(update_fields=["language", "time_zone"])
+    return changed
+
+
+def _known(zone: str) -> str:
+    try:
+        time_zone(zone)
+    except UnknownTimeZone:
+        return ""
+    return zone

@@ -33,6 +33,7 @@ _VIEWED = (
     "llm.model",
     "llm.provider",
     "llm.route",
+    "llm.routetarget",
     "prompts.prompt",
     "prompts.promptversion",
     "prompts.label",
@@ -61,6 +62,7 @@ _OWNED = (
     "llm.model",
     "llm.provider",
     "llm.route",
+    "llm.routetarget",
 )
 
 

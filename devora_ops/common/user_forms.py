@@ -84,8 +84,10 @@ class UserForm(UserChangeForm):  # type: ignore[misc]
             self.fields["sees_content"].initial = lets_see_content(self.instance)
 
     def clean_time_zone(self) -> str:
-        """Take a zone that exists."""
+        """Take a zone that exists; none: the browser's, at the next login."""
         name: str = self.cleaned_data["time_zone"]
+        if not name:
+            return name
         try:
             time_zone(name)
         except UnknownTimeZone:

@@ -9,10 +9,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from costs.rollups import quantile
-from devora_ops.dashboard import figures, formats, queries
+from devora_ops.common import formats
+from devora_ops.common.formats import Delta
+from devora_ops.dashboard import figures, queries
+from devora_ops.dashboard.changes import Comparison, comparison
 from devora_ops.dashboard.figures import Figure, Line, Stack
 from devora_ops.dashboard.filters import View
-from devora_ops.dashboard.formats import Delta
 from devora_ops.dashboard.measures import OTHER, Latencies, Series
 from devora_ops.dashboard.windows import Window
 from llm.models import Model
@@ -59,6 +61,7 @@ def cost_chart(view: View, window: Window) -> Chart:
     """Stack a metric by a dimension."""
     found = queries.series(view.scope, window, by=view.by, metric=view.metric)
     slots = _slots(found, by=view.by)
+    compared = comparison(window)
     stacks = [_stack(one, slots[one.key], view) for one in found]
     sums = [
         sum(values, Decimal(0))
@@ -70,8 +73,8 @@ def cost_chart(view: View, window: Window) -> Chart:
     )
     return Chart(
         figure=figure if found else None,
-        caption=_caption(found, view, window),
-        legend=tuple(_legend(found, slots, view, window)),
+        caption=_caption(found, view, compared),
+        legend=tuple(_legend(found, slots, view, compared)),
         columns=tuple(stack.label for stack in stacks),
         rows=tuple(_table(window, [(s.texts, s.values) for s in stacks])),
     )
@@ -146,7 +149,7 @@ def _shown(value: Decimal, view: View, *, tile: bool = False) -> str:
 
 
 def _legend(
-    found: Sequence[Series], slots: Mapping[str, int], view: View, window: Window
+    found: Sequence[Series], slots: Mapping[str, int], view: View, compared: Comparison
 ) -> list[LegendRow]:
     everything = sum((one.total for one in found), Decimal(0))
     return [
@@ -156,28 +159,29 @@ def _legend(
             slot=slots[one.key],
             total=_shown(one.total, view),
             share=formats.percent(float(one.total / everything)),
-            delta=_change(one.total, one.previous, view, window),
+            delta=_change(one.total, one.previous, view, compared),
         )
         for one in found
     ]
 
 
-def _change(now: Decimal, before: Decimal, view: View, window: Window) -> Delta | None:
-    return formats.delta(
+def _change(
+    now: Decimal, before: Decimal, view: View, compared: Comparison
+) -> Delta | None:
+    return compared.delta(
         now,
         before,
-        previous=str(window.range.previous),
         welcome="down" if view.metric == "cost" else "neutral",
         calls=int(min(now, before)) if view.metric == "calls" else 1000,
     )
 
 
-def _caption(found: Sequence[Series], view: View, window: Window) -> str:
+def _caption(found: Sequence[Series], view: View, compared: Comparison) -> str:
     if not found:
         return ""
     everything = sum((one.total for one in found), Decimal(0))
     before = sum((one.previous for one in found), Decimal(0))
-    change = _change(everything, before, view, window)
+    change = _change(everything, before, view, compared)
     largest = max(found, key=lambda one: (one.key != OTHER, one.total))
     values = {
         "total": _shown(everything, view, tile=True),
@@ -185,7 +189,19 @@ def _caption(found: Sequence[Series], view: View, window: Window) -> str:
         "top": label_of(largest.key),
         "share": formats.percent(float(largest.total / everything), places=0),
     }
+    if change is None:
+        return _sentence_alone(view.metric) % values
     return _sentence(view.metric) % values
+
+
+def _sentence_alone(metric: str) -> str:
+    match metric:
+        case "cost":
+            return _("Spend %(total)s; %(top)s is %(share)s of it.")
+        case "tokens":
+            return _("%(total)s tokens; %(top)s is %(share)s of them.")
+        case _:
+            return _("%(total)s calls; %(top)s is %(share)s of them.")
 
 
 def _sentence(metric: str) -> str:
@@ -212,6 +228,8 @@ def _latency_caption(found: Latencies, *, wide: bool) -> str:
         name: formats.latency(quantile(whole, q)) for name, q in QUANTILES.items()
     }
     values["n"] = formats.count(_counted(whole))
+    if _counted(whole) == 1:
+        return _("The one answer came within %(p99)s.") % values
     sentence = _(
         "Of %(n)s answers, half came within %(p50)s, 95 of 100 within %(p95)s and "
         "99 of 100 within %(p99)s."
@@ -222,16 +240,11 @@ def _latency_caption(found: Latencies, *, wide: bool) -> str:
 
 def _latency_legend(found: Latencies, window: Window) -> list[LegendRow]:
     rows = []
+    compared = comparison(window)
     calls = min(_counted(found.current), _counted(found.previous))
     for name, q in QUANTILES.items():
         now, before = quantile(found.current, q), quantile(found.previous, q)
-        change = formats.delta(
-            now,
-            before,
-            previous=str(window.range.previous),
-            welcome="down",
-            calls=calls,
-        )
+        change = compared.delta(now, before, welcome="down", calls=calls)
         rows.append(LegendRow(name, name, 0, formats.latency(now), "", change))
     return rows
 
@@ -261,7 +274,7 @@ def _table(
 def _bucket_label(window: Window, place: int) -> str:
     local = window.starts[place].astimezone(window.zone)
     day = django_formats.date_format(local, "SHORT_DATE_FORMAT")
-    if window.range.resolution == "day":
+    if window.daily:
         return day
     return f"{day} {django_formats.time_format(local, 'H:i')}"
 

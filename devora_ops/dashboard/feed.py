@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.formats import time_format
 
 from costs.models import Call, CallStatus
+from devora_ops.common import formats
 from devora_ops.common.ids import first_uuid7_at, uuid7_time
-from devora_ops.dashboard import formats
-from devora_ops.dashboard.filters import DIMENSIONS, Scope
+from devora_ops.dashboard.filters import CALL_FIELDS, DIMENSIONS, Scope
 
 ROWS: Final = 8
 # A filter that few calls match must not read the table back to its beginning.
@@ -34,10 +34,11 @@ def newest_calls(scope: Scope, slots: Mapping[str, int]) -> list[FeedRow]:
     oldest = first_uuid7_at(timezone.now() - _OLDEST)
     calls = Call.objects.filter(id__gte=oldest)
     for name in DIMENSIONS:
+        field = CALL_FIELDS.get(name, name)
         if wanted := scope.wanted(name):
-            calls = calls.filter(**{f"{name}__in": wanted})
+            calls = calls.filter(**{f"{field}__in": wanted})
         if unwanted := scope.unwanted(name):
-            calls = calls.exclude(**{f"{name}__in": unwanted})
+            calls = calls.exclude(**{f"{field}__in": unwanted})
     return [feed_row(_news(call), slots) for call in calls.order_by("-id")[:ROWS]]
 
 

@@ -12,13 +12,16 @@ from typing import Any, Final
 
 from plotly import graph_objects as go
 
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.windows import Window
 
 Figure = dict[str, Any]
 
 _PATTERNED_FROM = 7
-_SECONDS_FROM_MS = 2000.0
+_SECONDS_FROM_MS = 999.5  # as everywhere else
+_MOST_PLACES = 9
+_PLOT_HEIGHT = 220  # about what the style sheet leaves for it
+_NAME_HEIGHT = 12
 _LINE_END: Final = {"xanchor": "left", "xshift": 6, "showarrow": False}
 _CLOCK = "%H:%M"
 _DAY: Final = {"en": "%b %-d", "fr": "%-d %b"}
@@ -49,15 +52,17 @@ class Line:
 def stacked_bars(
     stacks: Sequence[Stack], window: Window, *, totals: Sequence[str], money: bool
 ) -> Figure:
-    """Draw stacked bars; the last bucket is hatched, for it is not over."""
+    """Draw stacked bars; the last bucket is hatched as long as it is not over."""
     times = _times(window)
-    hatched = [*[False] * (len(times) - 1), True]
+    hatched = [*[False] * (len(times) - 1), not window.over]
     figure = go.Figure(
         [_bar(stack, times, hatched) for stack in stacks],
         layout=_layout(window) | {"barmode": "stack", "bargap": 0.15},
     )
     figure.add_trace(_note(times, totals))
-    figure.update_yaxes(rangemode="tozero", **(_dollars() if money else _large()))
+    tops = [sum(values) for values in zip(*(one.values for one in stacks), strict=True)]
+    axis = _dollars(max(tops, default=Decimal(0))) if money else _large()
+    figure.update_yaxes(rangemode="tozero", **axis)
     return _plain(figure)
 
 
@@ -70,18 +75,17 @@ def lines(
     factor, unit = (0.001, "s") if seconds else (1.0, "ms")
     times = _times(window)
     figure = go.Figure(layout=_layout(window))
-    below = -math.inf
-    for line in drawn:
+    ends = [_end_of(line, times) for line in drawn]
+    scale = math.log10 if logarithmic else float
+    heights = [scale(end[1] * factor) if end else None for end in ends]
+    floor = min(known) * factor if logarithmic else 0.0
+    lifts = _lifts(heights, scale(floor), scale(max(known) * factor))
+    for line, end, height, lift in zip(drawn, ends, heights, lifts, strict=True):
         figure.add_trace(_line(line, times, factor))
-        if end := _end_of(line, times):
-            height = end[1] * factor
-            # A name that would lie on the one below it is lifted.
-            lift = 11 if height - below < max(known) * factor * 0.05 else 0
-            below = height
+        if end:
             # A logarithmic axis takes the places of annotations as exponents.
-            place = math.log10(height) if logarithmic else height
             figure.add_annotation(
-                x=end[0], y=place, text=line.key, yshift=lift, **_LINE_END
+                x=end[0], y=height, text=line.key, yshift=lift, **_LINE_END
             )
     figure.add_trace(_note(times, notes, y=min(known) * factor))
     figure.update_yaxes(
@@ -91,6 +95,22 @@ def lines(
     )
     figure.update_layout(margin_r=40)
     return _plain(figure)
+
+
+def _lifts(heights: Sequence[float | None], low: float, high: float) -> list[float]:
+    """Return how many pixels each name is lifted so that none lies on one below it.
+
+    low, high: what the axis shows.
+    """
+    pixel = (high - low) / _PLOT_HEIGHT or 1.0
+    below = -math.inf
+    lifts = []
+    for height in heights:
+        own = -math.inf if height is None else (height - low) / pixel
+        place = max(own, below + _NAME_HEIGHT)
+        lifts.append(0.0 if height is None else round(place - own, 1))
+        below = below if height is None else place
+    return lifts
 
 
 def warm_up() -> None:
@@ -162,8 +182,9 @@ def _times(window: Window) -> list[str]:
 
 def _layout(window: Window) -> dict[str, Any]:
     language = formats.locale()[:2]
-    day = window.range.resolution == "day"
-    tick = _DAY if day else _WEEKDAY if window.range.name == "7d" else None
+    day = window.daily
+    hours = window.range.resolution == "three_hours"
+    tick = _DAY if day else _WEEKDAY if hours else None
     hover = _HOVER_DAY if day else _HOVER_CLOCK
     return {
         "hovermode": "x unified",
@@ -183,7 +204,15 @@ def _layout(window: Window) -> dict[str, Any]:
     }
 
 
-def _dollars() -> dict[str, Any]:
+def _dollars(largest: Decimal) -> dict[str, Any]:
+    """Write ticks as amounts: Plotly would shorten $0.0001 to $100µ."""
+    places, trim = 2 if 0 < largest < 5 else 0, ""
+    if 0 < largest < Decimal("0.1"):
+        places, trim = min(_MOST_PLACES, 1 - largest.adjusted()), "~"
+    return {"tickformat": f",.{places}{trim}f", **_dollar_sign()}
+
+
+def _dollar_sign() -> dict[str, Any]:
     if formats.locale().startswith("fr"):
         return {"ticksuffix": f"{formats.NARROW_SPACE}$"}
     return {"tickprefix": "$"}

@@ -14,7 +14,7 @@ from llm.models import ApiKey, Model, Provider, Route
 _FALLBACK_MODEL: Final = "openai/gpt-4.1-mini"
 
 _CURL = """curl {url}/v1/chat/completions \\
-  -H "Authorization: Bearer $DEVORA_KEY" \\
+  -H "Authorization: Bearer $DEVORA_API_KEY" \\
   -H "Content-Type: application/json" \\
   -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from devora_ops.common.strict_json import StrictJSONError, loads
 from devora_ops.common.text import TextRefused, check_text
-from devora_ops.dashboard.filters import DIMENSIONS, Scope
+from devora_ops.dashboard.filters import OF_NEWS, Scope
 
 TOPICS: Final = frozenset({"kpi", "calls"})
 MOST_BYTES: Final = 65_536
@@ -108,8 +108,8 @@ def _since(data: Mapping[str, Any]) -> int | None:
 def _scope(filters: Any) -> Scope:
     if filters is None:
         return Scope()
-    if not isinstance(filters, dict) or filters.keys() - DIMENSIONS.keys():
-        raise BadFrame("invalid_filter", f"Filters are {', '.join(DIMENSIONS)}.")
+    if not isinstance(filters, dict) or filters.keys() - OF_NEWS:
+        raise BadFrame("invalid_filter", f"Filters are {', '.join(sorted(OF_NEWS))}.")
     return Scope(**{name: _values(values) for name, values in filters.items()})
 
 

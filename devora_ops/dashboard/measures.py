@@ -87,21 +87,6 @@ class Latencies:
 
 
 @dataclass(frozen=True, slots=True)
-class SpendPace:
-    """How fast money goes; settled once there are three days to judge by."""
-
-    month_to_date: Decimal
-    last_week: Decimal
-    settled: bool
-
-    def forecast(self, days_left: float) -> Decimal | None:
-        """Return the month's spend if the days left cost what the last seven did."""
-        if not self.settled:
-            return None
-        return self.month_to_date + self.last_week / 7 * Decimal(str(days_left))
-
-
-@dataclass(frozen=True, slots=True)
 class Series:
     """One line of a stacked chart; OTHER as its key gathers the small ones."""
 

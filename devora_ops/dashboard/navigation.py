@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 
 from costs.models import Call
 from devora_ops.common.models import Team
+from devora_ops.dashboard.filters import parse
+from devora_ops.dashboard.links import calls_url, overview_url
 from llm.models import Provider
 
 _BADGE_S = 30
@@ -54,7 +56,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
         (
             _list(gettext_lazy("Prompts"), "edit_note", "prompts.prompt"),
             _list(gettext_lazy("Experiments"), "experiment", "experiments.experiment"),
-            _list(gettext_lazy("Knowledge"), "library_books", "rag.corpus"),
+            _list(gettext_lazy("Corpora"), "library_books", "rag.corpus"),
             _list(gettext_lazy("Documents"), "article", "rag.document"),
         ),
     ),
@@ -100,7 +102,20 @@ def _seen(pages: Iterable[Page], request: HttpRequest) -> Iterable[tuple[Page, s
 def _entry(page: Page, url: str, request: HttpRequest) -> dict[str, Any]:
     # By hand: Unfold takes "/" for a part of every address.
     active = request.path == url or (url != "/" and request.path.startswith(url))
-    return {"title": page.title, "icon": page.icon, "link": url, "active": active}
+    link = _with_filters(page, url, request)
+    return {"title": page.title, "icon": page.icon, "link": link, "active": active}
+
+
+def _with_filters(page: Page, url: str, request: HttpRequest) -> str:
+    """Return the link with the filters of this page that the other one understands."""
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    match page.name, here:
+        case "dashboard:overview", "admin:costs_call_changelist":
+            return overview_url(request.GET)
+        case "admin:costs_call_changelist", "dashboard:overview":
+            return calls_url(parse(request.GET))
+        case _:
+            return url
 
 
 def environment(request: HttpRequest) -> list[str]:
@@ -146,3 +161,8 @@ def favicon(request: HttpRequest) -> str:
 def keyboard_script(request: HttpRequest) -> str:
     """Return the address of what every page understands of the keyboard."""
     return static("js/keyboard.js")
+
+
+def frame_script(request: HttpRequest) -> str:
+    """Return the address of what makes the frame's own controls work by keyboard."""
+    return static("js/frame.js")

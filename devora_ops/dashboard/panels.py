@@ -73,9 +73,8 @@ def _kept(panel: Panel, context: Context, view: View, window: Window) -> SafeStr
 
 
 def _drawn(panel: Panel, context: Context, view: View, window: Window) -> SafeString:
-    built = panel.build(view, window)
-    built["now"] = timezone.localtime(window.end)
-    return _partial(panel.template, context | built)
+    with timezone.override(window.zone):  # an address may name another than the profile
+        return _partial(panel.template, context | panel.build(view, window))
 
 
 def _partial(template: str, context: Mapping[str, Any]) -> SafeString:

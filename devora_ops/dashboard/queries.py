@@ -8,7 +8,7 @@ window's buckets follow.
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Final
@@ -16,13 +16,12 @@ from typing import Any, Final
 from django.db import connection, transaction
 from psycopg import sql
 
-from devora_ops.dashboard.filters import DIMENSIONS, Scope
+from devora_ops.dashboard.filters import DIMENSIONS, MENUS, OF_WHO, OF_WORK, Scope
 from devora_ops.dashboard.measures import (
     OTHER,
     Histogram,
     Latencies,
     Series,
-    SpendPace,
     Sums,
     Totals,
 )
@@ -36,17 +35,45 @@ Row = tuple[Any, ...]
 
 
 # --- Statements -------------------------------------------------------------------
-_SCOPE = sql.SQL(" AND ").join(
-    sql.SQL(
-        "(cardinality({wanted}::text[]) = 0 OR {column} = ANY({wanted}))"
-        " AND NOT {column} = ANY({unwanted}::text[])"
-    ).format(
-        column=sql.Identifier(name),
-        wanted=sql.Placeholder(name),
-        unwanted=sql.Placeholder(f"not_{name}"),
-    )
-    for name in DIMENSIONS
+_COLUMNS: Final = {"user": "end_user"}  # where a filter's name is not the column's
+# Rollups know variants by name: an experiment's are those of its prompt in its time.
+_EXPERIMENT = sql.SQL(
+    "EXISTS (SELECT FROM experiments_experiment e"
+    " JOIN prompts_prompt p ON p.id = e.prompt_id"
+    " JOIN experiments_variant v ON v.experiment_id = e.id"
+    " WHERE e.slug = ANY({slugs}::text[]) AND p.slug = prompt AND v.name = variant"
+    " AND bucket > e.started_at - interval '15 minutes'"
+    " AND bucket < coalesce(e.stopped_at, now()))"
 )
+
+
+def _condition(name: str) -> sql.Composed:
+    wanted, unwanted = sql.Placeholder(name), sql.Placeholder(f"not_{name}")
+    if name == "exp":
+        parts = _EXPERIMENT.format(slugs=wanted), _EXPERIMENT.format(slugs=unwanted)
+    else:
+        column = sql.Identifier(_COLUMNS.get(name, name))
+        is_any = sql.SQL("{column} = ANY({values}::text[])")
+        parts = (
+            is_any.format(column=column, values=wanted),
+            is_any.format(column=column, values=unwanted),
+        )
+    return sql.SQL("(cardinality({0}::text[]) = 0 OR {1}) AND NOT {2}").format(
+        wanted, *parts
+    )
+
+
+def _conditions(left_out: Collection[str]) -> sql.Composed:
+    return sql.SQL(" AND ").join(
+        _condition(name) for name in DIMENSIONS if name not in left_out
+    )
+
+
+_SCOPES: Final = {
+    "costs_rollup_work": _conditions(OF_WHO),
+    "costs_rollup_minute": _conditions(OF_WHO),
+    "costs_rollup_who": _conditions(OF_WORK),
+}
 _WHERE = sql.SQL(
     "(bucket >= %(start)s AND bucket <= %(end)s OR"
     " bucket >= %(previous_start)s AND bucket < %(previous_end)s) AND "
@@ -74,7 +101,7 @@ def _sums(table: str) -> sql.Composed:
         measures=measures,
         table=sql.Identifier(table),
         where=_WHERE,
-        scope=_SCOPE,
+        scope=_SCOPES[table],
     )
 
 
@@ -89,7 +116,7 @@ def _histograms(table: str) -> sql.Composed:
         place=_PLACE,
         table=sql.Identifier(table),
         where=_WHERE,
-        scope=_SCOPE,
+        scope=_SCOPES[table],
     )
 
 
@@ -102,13 +129,14 @@ def _series(table: str, by: str, metric: str) -> sql.Composed:
         value=_METRIC_COLUMNS[metric],
         table=sql.Identifier(table),
         where=_WHERE,
-        scope=_SCOPE,
+        scope=_SCOPES[table],
     )
 
 
 def _facet(table: str, dimension: str) -> sql.Composed:
     return sql.SQL(
-        "SELECT {0}, sum(calls) FROM {1} WHERE bucket >= %(start)s"
+        "SELECT {0}, sum(calls) FROM {1}"
+        " WHERE bucket >= %(start)s AND bucket <= %(end)s"
         " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50"
     ).format(sql.Identifier(dimension), sql.Identifier(table))
 
@@ -117,7 +145,7 @@ def _facet(table: str, dimension: str) -> sql.Composed:
 def totals(scope: Scope, window: Window) -> Totals:
     """Add up the calls of a window, bucket by bucket."""
     found: defaultdict[int, Sums] = defaultdict(Sums)
-    rows = fetch(_sums(_table(window)), _parameters(scope, window))
+    rows = fetch(_sums(_table(scope, window)), _parameters(scope, window))
     for place, status, calls, *measures in rows:
         added: dict[str, Any] = dict(zip(_SUMMED, measures, strict=True))
         found[place] += Sums(statuses=Counter({status: calls}), **added)
@@ -126,27 +154,29 @@ def totals(scope: Scope, window: Window) -> Totals:
 
 def latencies(scope: Scope, window: Window) -> Latencies:
     """Merge the histograms of a window, bucket by bucket."""
-    statement = _histograms(_table(window))
+    statement = _histograms(_table(scope, window))
     found: dict[int, Histogram] = dict(fetch(statement, _parameters(scope, window)))
     return Latencies(found.get(_PREVIOUS, []), _in_order(found, window, []))
 
 
 def first_tokens(scope: Scope, window: Window) -> Histogram:
     """Merge how long streams took to their first token, over the whole window."""
+    table = _table(scope, window)
     statement = sql.SQL(
         "SELECT array_agg((bin << 40) + n ORDER BY bin) FROM ("
         " SELECT packed >> 40 AS bin, sum(packed & 1099511627775)::bigint AS n"
-        " FROM {}, unnest(ttft) AS packed WHERE bucket >= %(start)s AND {}"
+        " FROM {}, unnest(ttft) AS packed"
+        " WHERE bucket >= %(start)s AND bucket <= %(end)s AND {}"
         " GROUP BY 1) AS bins"
-    ).format(sql.Identifier(_table(window)), _SCOPE)
-    rows = fetch(statement, _scope(scope) | {"start": window.start})
+    ).format(sql.Identifier(table), _SCOPES[table])
+    rows = fetch(statement, _scope(scope) | {"start": window.start, "end": window.end})
     merged: Histogram = rows[0][0] or []
     return merged
 
 
 def series(scope: Scope, window: Window, *, by: str, metric: str) -> list[Series]:
     """Split a metric by a dimension: the six largest of the window and the rest."""
-    statement = _series(_table(window), by, metric)
+    statement = _series(_table(scope, window), by, metric)
     found: defaultdict[str, dict[int, Decimal]] = defaultdict(dict)
     for key, place, value in fetch(statement, _parameters(scope, window)):
         found[key][place] = Decimal(value)
@@ -163,36 +193,34 @@ def series(scope: Scope, window: Window, *, by: str, metric: str) -> list[Series
 
 def facet(window: Window, dimension: str) -> list[tuple[str, int]]:
     """Return the values of a dimension in the window with their calls, most first."""
-    if dimension not in DIMENSIONS:
+    if dimension not in MENUS:
         raise ValueError(dimension)
-    rows = fetch(_facet(_table(window), dimension), {"start": window.start})
+    moments = {"start": window.start, "end": window.end}
+    rows = fetch(_facet(_table(Scope(), window), dimension), moments)
     return [(value, int(calls)) for value, calls in rows]
 
 
-def spend_pace(
-    scope: Scope, *, month_start: dt.datetime, now: dt.datetime
-) -> SpendPace:
-    """Add up what calls cost this month and in the last seven days."""
+def spend_since(scope: Scope, start: dt.datetime) -> Decimal:
+    """Add up what calls cost since a moment."""
+    table = _family(scope)
     statement = sql.SQL(
-        "SELECT coalesce(sum(cost_usd) FILTER (WHERE bucket >= %(month)s), 0),"
-        " coalesce(sum(cost_usd) FILTER (WHERE bucket >= %(week)s), 0),"
-        " coalesce(min(bucket) < %(settled)s, false)"
-        " FROM costs_rollup_work WHERE bucket >= least(%(month)s, %(week)s) AND {}"
-    ).format(_SCOPE)
-    moments = {
-        "month": month_start,
-        "week": now - dt.timedelta(days=7),
-        "settled": now - dt.timedelta(days=3),
-    }
-    return SpendPace(*fetch(statement, _scope(scope) | moments)[0])
+        "SELECT coalesce(sum(cost_usd), 0) FROM {} WHERE bucket >= %(start)s AND {}"
+    ).format(sql.Identifier(table), _SCOPES[table])
+    rows = fetch(statement, _scope(scope) | {"start": start})
+    return Decimal(rows[0][0])
 
 
-def calls_since(scope: Scope, start: dt.datetime) -> int:
-    """Count the calls since a minute of the last three hours."""
+def calls_since(scope: Scope, start: dt.datetime) -> int | None:
+    """Count the calls since a minute of the last three hours.
+
+    None where minutes do not tell: they are summed by what was done, not for whom.
+    """
+    if scope.asks_for(OF_WHO):
+        return None
     statement = sql.SQL(
         "SELECT coalesce(sum(calls), 0) FROM costs_rollup_minute"
         " WHERE bucket >= %(start)s AND {}"
-    ).format(_SCOPE)
+    ).format(_SCOPES["costs_rollup_minute"])
     return int(fetch(statement, _scope(scope) | {"start": start})[0][0])
 
 
@@ -207,10 +235,23 @@ def fetch(statement: sql.Composable, parameters: Mapping[str, Any]) -> list[Row]
         return rows
 
 
-def _table(window: Window) -> str:
+def first_bucket(window: Window) -> dt.datetime | None:
+    """Return when the sums begin that a window is read from."""
+    table = sql.Identifier(_table(Scope(), window))
+    rows = fetch(sql.SQL("SELECT min(bucket) FROM {}").format(table), {})
+    first: dt.datetime | None = rows[0][0]
+    return first
+
+
+def _table(scope: Scope, window: Window) -> str:
     # Minutes are kept for three hours: enough for an hour and the one before it.
-    minutes = window.range.resolution == "minute"
-    return "costs_rollup_minute" if minutes else "costs_rollup_work"
+    if window.range.resolution == "minute":
+        return "costs_rollup_minute"
+    return _family(scope)
+
+
+def _family(scope: Scope) -> str:
+    return "costs_rollup_who" if scope.asks_for(OF_WHO) else "costs_rollup_work"
 
 
 def _scope(scope: Scope) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from psycopg import sql
 
+from costs.forecast import at_this_pace
 from costs.models import BudgetPeriod
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.queries import fetch
 
 Level = Literal["ok", "warning", "error"]
@@ -20,7 +21,6 @@ Level = Literal["ok", "warning", "error"]
 _MOST_BUDGETS = 4
 _MOST_ITEMS = 4
 _ALARMING_SHARE = 0.8
-_PROJECT_FROM = 0.1
 _FAILING_CALLS = 10
 _FAILING_SHARE = 0.1
 _DOWN_SHARE = 0.5
@@ -76,9 +76,7 @@ class BudgetStanding:
     def projected(self) -> Decimal | None:
         """The spend at the period's end at this pace; None while it is too early."""
         passed = self._passed()
-        if passed is None or passed < _PROJECT_FROM or not self.spent:
-            return None
-        return self.spent / Decimal(str(passed))
+        return None if passed is None else at_this_pace(self.spent, passed)
 
     @property
     def runs_out(self) -> dt.datetime | None:

@@ -1,7 +1,7 @@
 """The six tiles above everything: what each number means, and what it is compared to."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,12 +9,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from costs.forecast import at_this_pace
 from costs.models import CallStatus
 from costs.rollups import quantile
-from devora_ops.dashboard import formats, queries
+from devora_ops.common import formats
+from devora_ops.common.formats import Delta, Welcome
+from devora_ops.dashboard import queries
+from devora_ops.dashboard.changes import Comparison, comparison
 from devora_ops.dashboard.filters import Scope
-from devora_ops.dashboard.formats import Delta, Welcome
-from devora_ops.dashboard.measures import Histogram, Latencies, SpendPace, Sums, Totals
+from devora_ops.dashboard.measures import Histogram, Latencies, Sums, Totals
 from devora_ops.dashboard.sparklines import Sparkline, sparkline
 from devora_ops.dashboard.windows import Window
 
@@ -57,19 +60,18 @@ class Facts:
     totals: Totals
     latencies: Latencies
     first_tokens: Histogram
-    pace: SpendPace
-    days_left: float
-    calls_a_minute: float
+    comparison: Comparison
+    forecast: Decimal | None
+    calls_a_minute: float | None
 
     def delta(
         self, measure: Callable[[Sums], float | Decimal | None], welcome: Welcome
     ) -> Delta | None:
         """Compare a measure of the window with that of the period before it."""
         now, before = self.totals.current, self.totals.previous
-        return formats.delta(
+        return self.comparison.delta(
             measure(now),
             measure(before),
-            previous=str(self.window.range.previous),
             welcome=welcome,
             calls=min(now.calls, before.calls) if before.calls else now.calls,
         )
@@ -83,20 +85,30 @@ class Facts:
 
 def read_facts(scope: Scope, window: Window) -> Facts:
     """Read what the tiles need from the rollups."""
-    local = window.end.astimezone(window.zone)
-    month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
-    next_month = (month + dt.timedelta(days=32)).replace(day=1)
-    minute = window.end.replace(second=0, microsecond=0)
-    since = minute - dt.timedelta(minutes=_LIVE_MINUTES)
     return Facts(
         window=window,
         totals=queries.totals(scope, window),
         latencies=queries.latencies(scope, window),
         first_tokens=queries.first_tokens(scope, window),
-        pace=queries.spend_pace(scope, month_start=month, now=window.end),
-        days_left=(next_month - local) / dt.timedelta(days=1),
-        calls_a_minute=queries.calls_since(scope, since) / _LIVE_MINUTES,
+        comparison=comparison(window),
+        forecast=_forecast(scope, window),
+        calls_a_minute=_calls_a_minute(scope, window),
     )
+
+
+def _forecast(scope: Scope, window: Window) -> Decimal | None:
+    """Return the running month's spend at its end."""
+    local = window.end.astimezone(window.zone)
+    month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    next_month = (month + dt.timedelta(days=32)).replace(day=1)
+    passed = (local - month) / (next_month - month)
+    return at_this_pace(queries.spend_since(scope, month), passed)
+
+
+def _calls_a_minute(scope: Scope, window: Window) -> float | None:
+    minute = window.end.replace(second=0, microsecond=0)
+    calls = queries.calls_since(scope, minute - dt.timedelta(minutes=_LIVE_MINUTES))
+    return None if calls is None else calls / _LIVE_MINUTES
 
 
 def tiles(facts: Facts) -> list[Tile]:
@@ -112,14 +124,8 @@ def tiles(facts: Facts) -> list[Tile]:
 
 
 def _spend(facts: Facts) -> Tile:
-    forecast = facts.pace.forecast(facts.days_left)
     now = facts.totals.current
-    notes = []
-    if forecast is None:
-        notes.append(_("No forecast yet: it takes 3 days"))
-    else:
-        amount = formats.money(forecast, tile=True)
-        notes.append(_("Forecast this month: %(amount)s") % {"amount": amount})
+    notes = list(_outlook(facts))
     if now.unpriced:
         unpriced = formats.calls_text(now.unpriced)
         notes.append(_("Price unknown: %(calls)s") % {"calls": unpriced})
@@ -135,15 +141,30 @@ def _spend(facts: Facts) -> Tile:
     )
 
 
+def _outlook(facts: Facts) -> Iterator[str]:
+    if facts.window.over:
+        return
+    if facts.forecast is None:
+        yield _("No forecast yet: it takes 3 days")
+    else:
+        amount = formats.money(facts.forecast, tile=True)
+        yield _("Forecast this month: %(amount)s") % {"amount": amount}
+
+
+def _rate(facts: Facts) -> Iterator[str]:
+    if facts.calls_a_minute is not None and not facts.window.over:
+        rate = formats.decimal(facts.calls_a_minute, places=1)
+        yield _("%(rate)s a minute now") % {"rate": rate}
+
+
 def _calls(facts: Facts) -> Tile:
-    rate = formats.decimal(facts.calls_a_minute, places=1)
     calls = facts.totals.current.calls
     return Tile(
         key="calls",
         label=_("Calls"),
         help=gettext_lazy("Every authenticated request, refused and cached ones too."),
         value=formats.count(calls),
-        notes=(_("%(rate)s a minute now") % {"rate": rate},),
+        notes=tuple(_rate(facts)),
         delta=facts.delta(lambda sums: sums.calls, "neutral"),
         spark=facts.spark(lambda sums: sums.calls),
         live=str(calls),
@@ -177,10 +198,9 @@ def _latency(facts: Facts) -> Tile:
 
 def _latency_delta(facts: Facts, p95: float | None) -> Delta | None:
     now, before = facts.totals.current, facts.totals.previous
-    return formats.delta(
+    return facts.comparison.delta(
         p95,
         quantile(facts.latencies.previous, 0.95),
-        previous=str(facts.window.range.previous),
         welcome="down",
         calls=min(now.statuses["ok"], before.statuses["ok"]),
     )

@@ -21,4 +21,5 @@ urlpatterns = [
     path("overview/facet/<slug:dimension>/", _page(views.facet), name="facet"),
     path("overview/<slug:name>.csv", _page(views.export), name="export"),
     path("language/", views.language, name="language"),
+    path("favicon.ico", views.favicon, name="favicon"),
 ]

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,11 +19,13 @@ from devora_ops.common.rest.middleware import request_id
 from devora_ops.dashboard import charts, panels, queries
 from devora_ops.dashboard.clocks import zone_of
 from devora_ops.dashboard.exports import csv_of
-from devora_ops.dashboard.filters import DIMENSIONS, View, parse
+from devora_ops.dashboard.filters import DIMENSIONS, MENUS, View, parse
 from devora_ops.dashboard.first_run import first_run
+from devora_ops.dashboard.links import calls_url
 from devora_ops.dashboard.panels import PANELS, Panel
 from devora_ops.dashboard.sessions import PERMISSION
-from devora_ops.dashboard.windows import RANGES, Window, window
+from devora_ops.dashboard.spans import window_of
+from devora_ops.dashboard.windows import RANGES, Window
 
 _CHARTS = {"cost": charts.cost_chart, "latency": charts.latency_chart}
 
@@ -37,6 +40,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "view": view,
         "filters": _filters(view),
         "ranges": RANGES.values(),
+        "other_range": None if view.range in RANGES else _window(request, view),
+        "hidden": _hidden(view),
+        "calls_url": calls_url(view),
         "chips": _chips(view),
         "panels": {
             name: _placed(panel, request, view) for name, panel in PANELS.items()
@@ -67,7 +73,7 @@ def panel(request: HttpRequest, name: str) -> HttpResponse:
 @permission_required(PERMISSION, raise_exception=True)
 def facet(request: HttpRequest, dimension: str) -> HttpResponse:
     """Answer with the values of a filter and how many calls each has."""
-    if dimension not in DIMENSIONS:
+    if dimension not in MENUS:
         raise Http404
     view = parse(request.GET)
     found = dict(queries.facet(_window(request, view), dimension))
@@ -101,6 +107,12 @@ def export(request: HttpRequest, name: str) -> HttpResponse:
     return csv_of(_CHARTS[name](view, span), span, name=name)
 
 
+@require_GET
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Lead those who ask for the icon by its old name, such as /api/docs/'s readers."""
+    return redirect(static("img/favicon.svg"), permanent=True)
+
+
 @require_POST
 def language(request: HttpRequest) -> HttpResponseBase:
     """Switch the language and remember it in the profile."""
@@ -113,8 +125,8 @@ def language(request: HttpRequest) -> HttpResponseBase:
 
 
 def _window(request: HttpRequest, view: View) -> Window:
-    zone = zone_of(request.user.time_zone)  # type: ignore[union-attr]
-    return window(view.range, now=timezone.now(), zone=zone)
+    zone = zone_of(view.tz or request.user.time_zone)  # type: ignore[union-attr]
+    return window_of(view, now=timezone.now(), zone=zone)
 
 
 def _placed(panel: Panel, request: HttpRequest, view: View) -> dict[str, Any]:
@@ -138,11 +150,19 @@ def _filters(view: View) -> list[dict[str, Any]]:
             "chosen": view.scope.values(name),
             "url": reverse("dashboard:facet", args=[name]),
         }
-        for name, label in DIMENSIONS.items()
+        for name, label in MENUS.items()
     ]
 
 
 def _chips(view: View) -> list[dict[str, Any]]:
+    zone = {"label": _("Time zone"), "value": view.tz, "query": view.query(tz="")}
+    return [
+        *([zone] if view.tz else []),
+        *_filter_chips(view),
+    ]
+
+
+def _filter_chips(view: View) -> list[dict[str, Any]]:
     return [
         {
             "label": label,
@@ -153,6 +173,18 @@ def _chips(view: View) -> list[dict[str, Any]]:
         for name, label in DIMENSIONS.items()
         for value in view.scope.values(name)
     ]
+
+
+def _hidden(view: View) -> list[tuple[str, str]]:
+    """Return what the filter form keeps without showing a control for it."""
+    kept = [("cmp", view.cmp), ("tz", view.tz), ("from", view.start), ("to", view.end)]
+    kept += [
+        (name, value)
+        for name in DIMENSIONS
+        if name not in MENUS
+        for value in view.scope.values(name)
+    ]
+    return [(name, value) for name, value in kept if value]
 
 
 def _without(view: View, name: str, value: str) -> list[str]:

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-RangeName = Literal["1h", "24h", "7d", "30d", "90d"]
-Resolution = Literal["minute", "quarter", "three_hours", "day"]
+RangeName = Literal["1h", "24h", "7d", "30d", "90d", "mtd", "last_month", "custom"]
+Resolution = Literal["minute", "quarter", "three_hours", "day", "week"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,9 @@ DEFAULT_RANGE: Final[RangeName] = "7d"
 class Window:
     """A range at one moment: where its buckets begin, in UTC.
 
-    The last bucket is the current one and not over yet. The previous period ends as far
-    into itself as `end` is into this one, so the two can be compared.
+    Unless it is over, the last bucket is the current one. The previous period ends as
+    far into itself as `end` is into this one, so the two can be compared; it is empty
+    where nothing is to be compared. over: what counts ends before now.
     """
 
     range: Range
@@ -92,6 +93,17 @@ class Window:
     end: dt.datetime
     previous_start: dt.datetime
     previous_end: dt.datetime
+    over: bool = False
+
+    @property
+    def daily(self) -> bool:
+        """Whether the buckets are days or longer."""
+        return self.range.resolution in ("day", "week")
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a period to compare with."""
+        return self.previous_start < self.previous_end
 
     @property
     def start(self) -> dt.datetime:
@@ -143,6 +155,8 @@ def _last_bucket(
             return hour.replace(hour=hour.hour - hour.hour % 3, fold=0), step
         case "day":
             return hour.replace(hour=0, fold=0), dt.timedelta(days=1)
+        case "week":
+            return hour.replace(hour=0, fold=0), dt.timedelta(days=7)
 
 
 def _shifted(moment: dt.datetime, chosen: Range, zone: ZoneInfo) -> dt.datetime:

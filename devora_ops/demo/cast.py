@@ -33,9 +33,9 @@ MODELS: Final[Mapping[str, int]] = {
     "openrouter/google/gemini-3.8-flash": 6,
     "openrouter/deepseek/deepseek-v4-flash-0731": 11,
     "anthropic/claude-haiku-4-5": 12,
-    "openrouter/anthropic/claude-sonnet-5": 10,
+    "openrouter/anthropic/claude-sonnet-5": 7,
     "openrouter/anthropic/claude-opus-5.5": 10,
-    "openrouter/anthropic/claude-haiku-4.5": 10,
+    "openrouter/anthropic/claude-haiku-4.5": 8,
 }
 SIMULATED: Final[Mapping[str, int]] = {
     "claude-sonnet-5": 7,

@@ -42,6 +42,7 @@ from llm.gateway.http import (
 from llm.gateway.key_uses import KeyUses
 from llm.gateway.limits import Limiter
 from llm.gateway.market import LiveMarket
+from llm.gateway.metrics import Metrics
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.upstream import UpstreamClient
@@ -89,7 +90,10 @@ class Gateway:
         self._pool = make_pool(config.database_url, size=2)
         self._client = UpstreamClient()
         journal = Journal(config.data_folder / "settlements")
-        self._ledger = Ledger(config.database_url, journal=journal)
+        self.metrics = Metrics(shared)
+        self._ledger = Ledger(
+            config.database_url, journal=journal, posted=self.metrics.count
+        )
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
         self._discovery = Discovery(self._pool, self._catalogue)

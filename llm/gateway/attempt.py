@@ -16,7 +16,7 @@ from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
 from llm.gateway.bounds import input_bound, most_believed, web_searches_bound
-from llm.gateway.call import Call
+from llm.gateway.call import Call, usd
 from llm.gateway.codecs import Codec
 from llm.snapshot import Target
 from llm.tokens import at_most
@@ -76,9 +76,22 @@ class Attempt:
                 f"`{self.target.model}` has no price, and a hard budget covers it.",
                 code="price_unknown",
             )
-        self.counters = await ledger.hold(
-            Reservation(self.id, self.call.id, self.amount, mine, self._facts())
+        reservation = Reservation(
+            self.id, self.call.id, self.amount, mine, self._facts()
         )
+        try:
+            self.counters = await ledger.hold(reservation)
+        except BudgetExceeded as error:
+            budget = budgets.name(error.extra["budget"])
+            raise BudgetExceeded(
+                f"The budget “{budget}” has ${error.extra['left_usd']} left; this "
+                f"request could cost ${usd(self.amount)}.",
+                extra={
+                    **error.extra,
+                    "name": budget,
+                    "could_cost_usd": usd(self.amount),
+                },
+            ) from error
 
     def leaves(self) -> None:
         """Take note that the first byte is about to leave."""

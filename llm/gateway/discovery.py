@@ -11,11 +11,13 @@ from llm.snapshot import Catalogue, Target
 
 log = logging.getLogger("[LLM]")
 
-# The colour goes on in order of first use, as it does for models that people enter.
+# The colour that fewest models have, as for models that people enter.
 _INSERT = """
 INSERT INTO llm_model (provider_id, name, abilities, is_active, created_at, color_slot)
 SELECT p.id, %s, '{}', true, now(),
-       (SELECT count(*) FROM llm_model WHERE color_slot IS NOT NULL) %% 12 + 1
+       (SELECT slot FROM generate_series(1, 12) AS slot
+        LEFT JOIN llm_model AS m ON m.color_slot = slot
+        GROUP BY slot ORDER BY count(m.id), slot LIMIT 1)
 FROM llm_provider AS p WHERE p.slug = %s
 ON CONFLICT DO NOTHING
 """

@@ -47,7 +47,7 @@ function show(state) {
 }
 
 function state() {
-  if (socket?.readyState === WebSocket.OPEN) return "live";
+  if (socket?.readyState === WebSocket.OPEN) return isUnheard() ? "polling" : "live";
   return failures >= POLL_AFTER_FAILURES ? "polling" : "reconnecting";
 }
 
@@ -60,7 +60,7 @@ function connect() {
     failures = 0;
     clearInterval(pollTimer);
     subscribe();
-    show("live");
+    show(state());
     if (everOpen) heal(); // what was settled meanwhile was told to nobody here
     everOpen = true;
   };
@@ -71,10 +71,25 @@ function connect() {
   socket.onclose = (event) => lost(event.code);
 }
 
+// News of a call tell neither its user nor its experiment: such pages are read again.
+const UNHEARD = ["user", "exp"];
+const HEARD = ["team", "agent", "model", "prompt", "key", "status"];
+const asked = () => new FormData(document.getElementById("filters"));
+const isUnheard = () => UNHEARD.some((name) => asked().has(name));
+const isOver = () => document.getElementById("filterbar").hasAttribute("data-over");
+
 function subscribe() {
-  const form = new FormData(document.getElementById("filters"));
-  const filters = Object.fromEntries(["team", "agent", "model"].map((name) => [name, form.getAll(name)]));
-  socket.send(JSON.stringify({ type: "subscribe", topics: ["calls", "kpi"], filters }));
+  clearInterval(pollTimer);
+  const form = asked();
+  const say = (type, topics, rest) => socket.send(JSON.stringify({ type, topics, ...rest }));
+  if (isUnheard()) {
+    say("unsubscribe", ["calls", "kpi"]);
+    pollTimer = setInterval(heal, POLL_MS);
+    return;
+  }
+  const filters = Object.fromEntries(HEARD.map((name) => [name, form.getAll(name)]));
+  say("subscribe", ["calls"], { filters });
+  say(isOver() ? "unsubscribe" : "subscribe", ["kpi"], isOver() ? {} : { filters });
 }
 
 function lost(code) {

@@ -65,6 +65,16 @@ overview.addEventListener("change", (event) => {
   if (event.target.name === "range") event.target.form.requestSubmit();
 });
 
+// The frame's own links lead to the calls behind what is shown now.
+function carryFilters() {
+  const { calls } = document.getElementById("filterbar").dataset;
+  const path = new URL(calls, window.location).pathname;
+  for (const link of document.querySelectorAll(`#nav-sidebar-inner a[href^="${path}"], .bottom-bar a[href^="${path}"]`)) link.href = calls;
+}
+
+carryFilters();
+document.body.addEventListener("filters-changed", carryFilters);
+
 document.addEventListener("click", (event) => {
   for (const menu of overview.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;

@@ -20,7 +20,13 @@ HOSTILE_PATHS = ("%00/change/", "abc/delete/", "..%2f..%2fetc/history/")
 
 
 _MODEL_PAGE = re.compile(r"admin:[a-z]+_[a-z]+_(changelist|add|history|delete|change)")
-OF_NOBODY = {"admin:login", "admin:logout", "admin:jsi18n", "dashboard:language"}
+OF_NOBODY = {
+    "admin:login",
+    "admin:logout",
+    "admin:jsi18n",
+    "dashboard:favicon",
+    "dashboard:language",
+}
 OF_STAFF = {
     "api-docs",
     "api-schema",

@@ -1,12 +1,13 @@
 """The ledger over real Postgres: holds never overspend, settlements happen once."""
 
 import asyncio
+import contextlib
 from decimal import Decimal
 
 import psycopg
 import pytest
 
-from devora_ops.common.errors import BudgetExceeded
+from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
 from tests.costs.books import ONE_CENT, Books, Held
 
@@ -200,3 +201,75 @@ async def test_news_of_settled_calls_is_sent(books: Books):
             raise AssertionError("nobody told of it")
 
     assert '"cost_usd":"0.004"' in notify.payload
+
+
+async def test_the_hold_of_a_caller_who_hung_up_as_it_was_made_is_given_back(
+    books: Books,
+):
+    budget = await books.budget("1")
+    delivered = asyncio.Event()
+    reserve = books.ledger._holds._write
+
+    async def told(batch):
+        answers = await reserve(batch)
+        delivered.set()  # the caller is cancelled in the turn that delivers its hold
+        return answers
+
+    books.ledger._holds._write = told
+    impatient = asyncio.create_task(books.hold(budget))
+    await delivered.wait()
+    await asyncio.sleep(0)
+    impatient.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await impatient
+    if not impatient.cancelled():
+        return  # it had gone on already: then the hold is its own
+
+    for _ in range(100):
+        if await books.counter(budget) == (0, 0):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the hold was not given back")
+
+
+async def test_a_hold_that_postgres_lost_is_made_again(books: Books):
+    budget = await books.budget("1")
+    held = await books.hold(budget)
+    # A crash takes the last commits of holds along.
+    await books.query("DELETE FROM costs_hold WHERE attempt_id = %s", held.attempt)
+    await books.query("UPDATE costs_counter SET held = 0 WHERE budget_id = %s", budget)
+    await books.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'devora-gateway-holds' AND datname = current_database()"
+    )
+    with contextlib.suppress(Unavailable):
+        await books.hold(budget)
+    again = await books.hold(budget)
+
+    (row,) = await books.query(
+        "SELECT amount FROM costs_hold WHERE attempt_id = %s", held.attempt
+    )
+    assert row == (ONE_CENT,)
+    _, open_holds = await books.counter(budget)
+    assert open_holds == sum(
+        amount
+        for (amount,) in await books.query(
+            "SELECT amount FROM costs_hold WHERE facts -> 'who' ->> 'team' = %s",
+            books.team,
+        )
+    )
+    for each in (held, again):
+        await books.ledger.settle(books.settlement(each, "0.004"))
+    spent, _ = await books.counter(budget)
+    assert spent == Decimal("0.008")
+
+
+async def test_the_sweeper_leaves_its_own_living_holds_alone(books: Books):
+    budget = await books.budget("1")
+    await books.hold(budget)
+    await books.query(
+        "UPDATE costs_owner SET seen_at = now() - interval '1 minute' WHERE id = %s",
+        books.ledger.owner,
+    )
+    await books.ledger.sweep()
+    assert await books.counter(budget) == (0, ONE_CENT)

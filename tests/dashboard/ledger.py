@@ -25,11 +25,19 @@ def settled(
 ):
     """Return the settlement of one call.
 
-    more: ms, cost, tokens (in, out), tries, cache, saved, prompt, ttft.
+    more: ms, cost, tokens (in, out), tries, cache, saved, prompt, variant, user, key,
+    ttft.
     """
     number = next(_numbers)
     call_id = uuid.UUID(int=first_uuid7_at(at).int + number * 100)
-    who = Who(team=team, agent=agent, prompt=more.get("prompt", ""))
+    who = Who(
+        team=team,
+        agent=agent,
+        end_user=more.get("user", ""),
+        key=more.get("key", ""),
+        prompt=more.get("prompt", ""),
+        variant=more.get("variant", ""),
+    )
     answered = status in ("ok", "timeout")
     tokens = more.get("tokens", (100, 20)) if answered else (0, 0)
     usage = Usage(input=tokens[0], output=tokens[1])
@@ -90,6 +98,8 @@ def _row(call):
         "agent": call.who.agent,
         "model": call.model,
         "prompt": call.who.prompt,
+        "end_user": call.who.end_user,
+        "key": call.who.key,
         "status": call.status,
         "http_status": call.http_status,
         "cache": call.cache,

@@ -19,6 +19,8 @@ def test_an_empty_address_is_the_usual_view():
         "range=24h&by=agent&metric=tokens",
         "agent=bot&agent=%21old&model=openai%2Fgpt-5.2",
         "team=care&somebody=else",
+        "range=mtd&cmp=year&tz=Asia%2FTokyo&prompt=welcome&exp=shorter&status=error",
+        "range=custom&from=2026-11-01&to=2026-11-05T12%3A00&user=ada&key=k1",
     ],
 )
 def test_an_address_comes_back_as_it_was(address):
@@ -29,7 +31,7 @@ def test_defaults_are_left_out():
     assert parse(QueryDict("range=7d&by=model&metric=cost")).query() == ""
 
 
-@pytest.mark.parametrize("name", ["range", "by", "metric"])
+@pytest.mark.parametrize("name", ["range", "cmp", "by", "metric"])
 @pytest.mark.parametrize("value", ["", "1y", "7d'--", "\0", "\ud800"])
 def test_a_value_that_means_nothing_is_named_and_left_out(name, value):
     query = QueryDict(mutable=True)
@@ -68,3 +70,43 @@ def test_changes_replace_a_dimension():
     view = parse(QueryDict("agent=bot&range=24h"))
     assert view.query(agent=["other"]) == "range=24h&agent=other"
     assert view.query(agent=None, range="30d") == "range=30d"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "range=custom",
+        "range=custom&from=2026-11-05&to=2026-11-01",
+        "range=custom&from=yesterday&to=2026-11-01",
+        "range=custom&from=0001-01-01&to=2026-11-01",
+        "range=custom&from=2001-01-01&to=2026-11-01",
+        "range=custom&from=2026-11-01T00:00%2B02:00&to=%00",
+    ],
+)
+def test_a_time_without_two_good_ends_is_left_out(address):
+    view = parse(QueryDict(address))
+    assert view.range == View().range
+    assert len(view.ignored) == 1
+
+
+def test_a_time_zone_that_nobody_knows_is_left_out():
+    view = parse(QueryDict("tz=Mars%2FOlympus"))
+    assert view.tz == ""
+    assert [ignored.name for ignored in view.ignored] == ["tz"]
+
+
+@pytest.mark.parametrize(
+    "address", ["user=ada&prompt=welcome", "key=k1&exp=shorter", "user=ada&range=1h"]
+)
+def test_filters_that_no_sum_answers_together_are_named(address):
+    view = parse(QueryDict(address))
+    assert [ignored.crosses for ignored in view.ignored] == [True]
+    assert not view.scope.user
+    assert not view.scope.key
+
+
+def test_a_split_by_prompt_yields_to_a_filter_by_user():
+    view = parse(QueryDict("by=prompt&user=ada"))
+    assert view.by == "model"
+    assert view.scope.user == ("ada",)
+    assert [ignored.name for ignored in view.ignored] == ["by"]

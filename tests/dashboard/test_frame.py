@@ -106,6 +106,38 @@ def test_signing_in_brings_ones_language_along(client):
     assert client.cookies["django_language"].value == "fr"
 
 
+def sign_in(client, language="", **sent):
+    person = User.objects.create_user("jo", password="p", is_staff=True)
+    form = {"username": "jo", "password": "p", **sent}
+    headers = {"Accept-Language": language} if language else {}
+    client.post("/admin/login/", form, headers=headers)
+    person.refresh_from_db()
+    return person
+
+
+def test_the_first_login_asks_the_browser_for_language_and_clock(client):
+    person = sign_in(client, "fr-CA,fr;q=0.9", time_zone="America/Montreal")
+    assert (person.language, person.time_zone) == ("fr", "America/Montreal")
+    assert "America/Montreal" in client.get("/").content.decode()
+    assert "America/Montreal" not in client.get("/").content.decode()
+
+
+def test_a_later_login_changes_nothing(client):
+    sign_in(client, "fr", time_zone="Asia/Tokyo")
+    client.logout()
+    form = {"username": "jo", "password": "p", "time_zone": "Europe/London"}
+    client.post("/admin/login/", form, headers={"Accept-Language": "en"})
+    person = User.objects.get()
+    assert (person.language, person.time_zone) == ("fr", "Asia/Tokyo")
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "../../etc/passwd", "\0"])
+def test_a_clock_that_nobody_knows_is_left_out(client, zone):
+    person = sign_in(client, time_zone=zone)
+    assert (person.language, person.time_zone) == ("en", "")
+    assert client.get("/").status_code == 200
+
+
 def test_migrate_brings_the_groups_in_line_with_the_roles():
     Group.objects.all().delete()
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -258,3 +259,59 @@ def test_until_the_first_call_there_is_a_checklist(viewer):
     assert "from openai import OpenAI" in page
     record(settled(timezone.now()))
     assert "Waiting for your first call" not in text(viewer.get("/"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?range=mtd",
+        "?range=last_month",
+        "?range=custom&from=2026-01-01&to=2026-10-01",
+        "?range=24h&cmp=year&tz=Asia/Kolkata",
+        "?range=1h&cmp=none",
+        "?user=ada&key=k1&status=ok",
+        "?prompt=welcome&exp=shorter&status=!error",
+    ],
+)
+def test_every_state_of_an_address_draws_every_panel(viewer, query):
+    record(settled(timezone.now(), user="ada", key="k1", prompt="welcome"))
+    assert viewer.get(f"/{query}").status_code == 200
+    for name in PANELS:
+        assert panel(viewer, name, query).status_code == 200, name
+
+
+def test_filters_of_one_user_narrow_the_feed_and_the_chart(viewer):
+    record(
+        settled(timezone.now(), user="ada", model="openai/adas"),
+        settled(timezone.now(), user="bob", model="openai/bobs"),
+    )
+    for name in ("cost", "feed"):
+        page = text(panel(viewer, name, "?user=ada"))
+        assert "openai/adas" in page
+        assert "openai/bobs" not in page
+
+
+def test_what_crosses_is_noticed_and_kept_out_of_the_next_address(viewer):
+    page = text(viewer.get("/?user=ada&prompt=welcome"))
+    assert "user=ada cannot be combined with the rest" in page
+    assert 'name="user"' not in page
+    assert '<input type="hidden" name="prompt" value="welcome">' in page
+
+
+def test_without_a_comparison_nothing_rises_or_falls(viewer):
+    record(settled(timezone.now()), settled(timezone.now() - timedelta(days=100)))
+    assert "new: nothing in" in text(panel(viewer, "tiles"))
+    assert "new: nothing in" not in text(panel(viewer, "tiles", "?cmp=none"))
+
+
+def test_the_sidebar_keeps_filters_on_the_way_to_the_calls_and_back(viewer):
+    page = text(viewer.get("/?range=24h&agent=bot&user=ada"))
+    calls = "/admin/costs/call/?since=24h&amp;agent=bot&amp;end_user=ada"
+    assert f'href="{calls}"' in page
+    page = text(viewer.get(calls.replace("&amp;", "&")))
+    assert 'href="/?range=24h&amp;agent=bot&amp;user=ada"' in page
+
+
+def test_one_answer_is_told_as_one(viewer):
+    record(settled(timezone.now()))
+    assert "The one answer came within" in text(panel(viewer, "latency"))

@@ -8,9 +8,14 @@ import pytest
 
 from costs.rollups import quantile
 from devora_ops.dashboard import queries
+from devora_ops.dashboard.changes import comparison
 from devora_ops.dashboard.filters import Scope
 from devora_ops.dashboard.measures import OTHER
+from devora_ops.dashboard.standing import BudgetStanding
+from devora_ops.dashboard.tiles import read_facts
 from devora_ops.dashboard.windows import RANGES, window
+from experiments.models import Experiment
+from prompts.models import Prompt, PromptVersion
 from tests.dashboard.ledger import record, settled, utc
 
 pytestmark = pytest.mark.django_db
@@ -129,15 +134,69 @@ def test_a_facet_counts_the_calls_of_each_value():
         queries.facet(cut("24h"), "password")
 
 
-def test_a_months_forecast_needs_three_days():
-    month = utc(2026, 11, 1)
-    record(settled(NOW, cost="7"))
-    pace = queries.spend_pace(Scope(), month_start=month, now=NOW)
-    assert pace.month_to_date == 7
-    assert pace.forecast(10.0) is None
-    record(settled(NOW - 4 * DAY, cost="7"))
-    pace = queries.spend_pace(Scope(), month_start=month, now=NOW)
-    assert pace.forecast(8.0) == 14 + 16
+def test_the_month_is_forecast_as_a_budget_of_it_is():
+    record(settled(NOW, cost="7"), settled(NOW - 4 * DAY, cost="7"))
+    tile = read_facts(Scope(), cut("7d")).forecast
+    began, ends = utc(2026, 10, 31, 23), utc(2026, 11, 30, 23)  # November in Paris
+    budget = BudgetStanding(
+        1, "All", Decimal(9), "month", True, Decimal(14), Decimal(0), began, ends, NOW
+    )
+    assert tile is not None
+    assert round(tile, 6) == round(budget.projected, 6)
+
+
+def test_a_months_first_days_are_too_early_for_a_forecast():
+    record(settled(utc(2026, 11, 2), cost="7"))
+    assert read_facts(Scope(), cut("7d", now=utc(2026, 11, 3))).forecast is None
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(prompt=("welcome",)),
+        Scope(status=("error",)),
+        Scope(user=("ada",)),
+        Scope(user=("!bob",), agent=("bot",)),
+        Scope(key=("k1",), status=("error",)),
+    ],
+)
+def test_every_filter_is_served_from_the_sums_that_know_it(scope):
+    record(
+        settled(NOW, prompt="welcome", user="ada", key="k1", status="error"),
+        settled(NOW, prompt="other", user="bob", key="k2"),
+    )
+    assert queries.totals(scope, cut("24h")).current.calls == 1
+    assert queries.latencies(scope, cut("24h")).current is not None
+    assert [
+        one.key for one in queries.series(scope, cut("24h"), by="agent", metric="calls")
+    ] == ["bot"]
+
+
+def test_an_experiments_calls_are_those_of_its_variants_in_its_time():
+    prompt = Prompt.objects.create(slug="welcome", name="Welcome")
+    version = PromptVersion.objects.create(prompt=prompt, number=1, messages=[])
+    experiment = Experiment.objects.create(
+        slug="shorter",
+        prompt=prompt,
+        status="stopped",
+        started_at=NOW - DAY,
+        stopped_at=NOW - DAY / 2,
+    )
+    experiment.variants.create(name="brief", version=version)
+    record(
+        settled(NOW - DAY + MINUTE, prompt="welcome", variant="brief"),
+        settled(NOW - 3 * DAY, prompt="welcome", variant="brief"),
+        settled(NOW - DAY + MINUTE, prompt="welcome"),
+    )
+    assert queries.totals(Scope(exp=("shorter",)), cut("7d")).current.calls == 1
+    assert queries.totals(Scope(exp=("!shorter",)), cut("7d")).current.calls == 2
+
+
+def test_nothing_is_compared_with_a_period_that_was_half_watched():
+    record(settled(NOW), settled(NOW - 8 * DAY))
+    assert not comparison(cut("7d")).whole
+    record(settled(NOW - 20 * DAY))
+    assert comparison(cut("7d")).whole
 
 
 def test_calls_of_the_last_minutes_are_counted():

@@ -5,6 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from devora_ops.dashboard.filters import View
+from devora_ops.dashboard.spans import window_of
 from devora_ops.dashboard.windows import RANGES, window
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -62,3 +64,58 @@ def test_the_day_that_clocks_go_forward_has_23_hours():
 def test_every_bucket_begins_on_a_quarter_of_an_hour(name):
     for start in window(name, now=NOW, zone=KOLKATA).starts:
         assert start.timestamp() % 900 == 0
+
+
+def spanned(now=NOW, **state):
+    return window_of(View(**state), now=now, zone=PARIS)
+
+
+def local(moment):
+    return f"{moment.astimezone(PARIS):%Y-%m-%d %H:%M}"
+
+
+def test_the_month_to_date_is_compared_with_the_same_days():
+    cut = spanned(range="mtd")
+    assert local(cut.start) == "2026-11-01 00:00"
+    assert len(cut.starts) == 22
+    assert local(cut.previous_start) == "2026-10-01 00:00"
+    assert local(cut.previous_end) == "2026-10-22 17:41"
+    assert not cut.over
+
+
+def test_the_last_month_is_over_and_compared_with_the_one_before():
+    cut = spanned(range="last_month")
+    assert (local(cut.start), len(cut.starts)) == ("2026-10-01 00:00", 31)
+    assert cut.end < dt.datetime(2026, 10, 31, 23, tzinfo=dt.UTC)
+    assert (local(cut.previous_start), local(cut.previous_end)) == (
+        "2026-09-01 00:00",
+        "2026-10-01 00:00",
+    )
+    assert cut.over
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "resolution", "buckets"),
+    [
+        ("2026-11-20", "2026-11-20", "quarter", 96),
+        ("2026-11-20T10:07", "2026-11-20T11:00", "quarter", 4),
+        ("2026-11-10", "2026-11-12", "three_hours", 24),
+        ("2026-08-01", "2026-10-31", "day", 92),
+        ("2025-11-01", "2026-10-31", "week", 53),
+        ("2026-11-20", "2026-12-24", "day", 3),
+        ("2027-01-01", "2027-01-02", "three_hours", 1),
+    ],
+)
+def test_a_chosen_time_has_buckets_that_fit_it(start, end, resolution, buckets):
+    cut = spanned(range="custom", start=start, end=end)
+    assert (cut.range.resolution, len(cut.starts)) == (resolution, buckets)
+    assert list(cut.starts) == sorted(set(cut.starts))
+    assert cut.previous_start < cut.previous_end <= cut.start
+
+
+def test_a_year_before_and_no_comparison():
+    cut = spanned(range="7d", cmp="year")
+    assert local(cut.previous_end) == "2025-11-22 17:41"
+    assert spanned(range="7d", cmp="none").is_compared is False
+    leap = dt.datetime(2028, 2, 29, 12, tzinfo=dt.UTC)
+    assert local(spanned(now=leap, cmp="year").previous_end) == "2027-02-28 13:00"

@@ -125,3 +125,27 @@ def test_nothing_scrolls_sideways(visit, caller, width):
     expect(window.page.locator("#panel-standing h3")).to_have_count(2)
     root = "document.documentElement"
     assert window.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+
+
+def test_the_frames_own_controls_work_by_keyboard(visit, caller):
+    window = visit()
+    page = window.page
+    window.open("/")
+    launcher = page.get_by_role("button", name="Search apps and models")
+    launcher.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-input-command")).to_be_focused()
+    page.keyboard.press("Escape")
+    account = page.get_by_role("button", name="Account")
+    expect(account).to_have_attribute("aria-expanded", "false")
+    account.focus()
+    page.keyboard.press("Enter")
+    expect(account).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_role("button", name="Light")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(account).to_be_focused()
+    expect(account).to_have_attribute("aria-expanded", "false")
+    sidebar = page.get_by_role("button", name="Show or hide the sidebar")
+    sidebar.focus()
+    page.keyboard.press(" ")
+    expect(page.locator("#nav-sidebar-inner")).not_to_be_in_viewport()

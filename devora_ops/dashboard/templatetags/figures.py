@@ -2,12 +2,14 @@
 
 from django import template
 
-from devora_ops.dashboard import formats
+from devora_ops.common import formats
 from devora_ops.dashboard.filters import View
 
 register = template.Library()
 register.filter("compact", formats.compact)
+register.filter("count", formats.count)
 register.filter("money", formats.money)
+register.filter("exact_money", formats.exact_money)
 register.filter("latency", formats.latency)
 
 
@@ -20,4 +22,4 @@ def with_range(view: View, name: str) -> str:
 @register.simple_tag
 def unfiltered(view: View) -> str:
     """Return the query string of the same page without its filters."""
-    return view.query(team=None, agent=None, model=None)
+    return view.unfiltered()

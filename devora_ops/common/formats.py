@@ -47,6 +47,14 @@ def money(value: Decimal | None, *, tile: bool = False) -> str:
     return _dollars(_significant(value, digits=3 if tile else 4))
 
 
+def exact_money(value: Decimal | None) -> str:
+    """Return US dollars to the last digit that counts: what a bill must show."""
+    if value is None:
+        return NO_VALUE
+    exponent = int(value.normalize().as_tuple().exponent)
+    return _dollars(decimal(value, places=max(2, -exponent)))
+
+
 def _significant(value: Decimal, *, digits: int) -> str:
     leading = -value.adjusted() - 1
     rounded = round(value, leading + digits)

@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from django.utils import translation
 
-from devora_ops.dashboard import formats
-from devora_ops.dashboard.formats import NARROW_SPACE as THIN
+from devora_ops.common import formats
+from devora_ops.common.formats import NARROW_SPACE as THIN
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,22 @@ def test_money(amount, english, french):
         assert formats.money(Decimal(amount)) == english
     with translation.override("fr"):
         assert formats.money(Decimal(amount)) == french
+
+
+@pytest.mark.parametrize(
+    ("amount", "english", "french"),
+    [
+        ("0.002308000", "$0.002308", f"0,002308{THIN}$"),
+        ("5.300000000", "$5.30", f"5,30{THIN}$"),
+        ("1200", "$1,200.00", f"1{THIN}200,00{THIN}$"),
+        ("12.345678901", "$12.345678901", f"12,345678901{THIN}$"),
+    ],
+)
+def test_exact_money(amount, english, french):
+    with translation.override("en"):
+        assert formats.exact_money(Decimal(amount)) == english
+    with translation.override("fr"):
+        assert formats.exact_money(Decimal(amount)) == french
 
 
 def test_a_tile_has_no_cents_from_a_hundred_on():

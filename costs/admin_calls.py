@@ -1,0 +1,264 @@
+"""Calls and attempts in the admin: to look at, a page and a list of each."""
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
+from unfold.decorators import display
+
+from costs import selectors
+from costs.models import Attempt, Call, CallStatus
+from devora_ops.common import formats
+from devora_ops.common.columns import column, yes_or_no
+from devora_ops.common.forms import SafeModelAdmin
+from devora_ops.common.ids import first_uuid7_at, uuid7_time
+from devora_ops.common.paging import InfinitePaginator, ReadOnly
+
+_STATUS_LOOKS: Final = {
+    CallStatus.OK: "success",
+    CallStatus.CACHED: "info",
+    CallStatus.RATE_LIMITED: "warning",
+    CallStatus.BLOCKED: "warning",
+    CallStatus.TIMEOUT: "danger",
+    CallStatus.ERROR: "danger",
+}
+_SPANS: Final = {
+    "1h": (dt.timedelta(hours=1), _("Last hour")),
+    "24h": (dt.timedelta(hours=24), _("Last 24 hours")),
+    "7d": (dt.timedelta(days=7), _("Last 7 days")),
+    "30d": (dt.timedelta(days=30), _("Last 30 days")),
+    "90d": (dt.timedelta(days=90), _("Last 90 days")),
+}
+_USUAL_SPAN: Final = "30d"
+
+
+class SinceFilter(admin.SimpleListFilter):
+    """A span that ends now, as a range of ids; without it a rare status reads all."""
+
+    title = _("time")
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Offer the spans of the dashboard."""
+        return [(name, label) for name, (_span, label) in _SPANS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out what is older."""
+        span, _label = _SPANS.get(self.value() or "", _SPANS[_USUAL_SPAN])
+        return queryset.filter(id__gte=first_uuid7_at(timezone.now() - span))
+
+    def choices(self, changelist: ChangeList) -> Any:
+        """Show the usual span as chosen when the address names none."""
+        chosen = self.value() or _USUAL_SPAN
+        for name, label in self.lookup_choices:
+            yield {
+                "selected": chosen == name,
+                "query_string": changelist.get_query_string(
+                    {self.parameter_name: name}
+                ),
+                "display": label,
+            }
+
+
+def _moment(moment: dt.datetime) -> str:
+    """Return a date and a time with its seconds: calls come close together."""
+    local = timezone.localtime(moment)
+    return f"{date_format(local, 'SHORT_DATE_FORMAT')} {local:%H:%M:%S}"
+
+
+def _exact(amount: Decimal | None) -> str:
+    return str(_("unknown")) if amount is None else formats.exact_money(amount)
+
+
+_COST = column(Call, "cost_usd", _exact)
+_SAVED = column(Call, "saved_usd", formats.exact_money)
+_STREAMED = column(Call, "stream", yes_or_no)
+_ESTIMATED = column(Call, "estimated", yes_or_no)
+_FIRST_TOKEN = column(Call, "ttft_ms", formats.latency)
+_ENDED = column(Call, "finished_at", _moment)
+_INPUT = column(Call, "input_tokens", formats.count)
+_CACHED = column(Call, "cached_tokens", formats.count)
+_OUTPUT = column(Call, "output_tokens", formats.count)
+_READ = column(Attempt, "cache_read_tokens", formats.count)
+_WRITTEN = column(Attempt, "cache_write_tokens", formats.count)
+_REASONED = column(Attempt, "reasoning_tokens", formats.count)
+_SETTLED = column(Attempt, "settled_at", _moment)
+
+
+class FactAdmin(ReadOnly, SafeModelAdmin):
+    """What calls and attempts share: a table too large to count, and never changed."""
+
+    paginator = InfinitePaginator
+    list_max_show_all = 0
+    list_per_page = 50
+    list_fullwidth = True
+    sortable_by = ()
+    ordering = ("-id",)
+    show_facets = admin.ShowFacets.NEVER
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find by id only: no other column has an index for it."""
+        if not search_term:
+            return queryset, False
+        try:
+            return queryset.filter(self._with_id(uuid.UUID(search_term))), False
+        except ValueError:
+            return queryset.none(), False
+
+    def _with_id(self, value: uuid.UUID) -> Q:
+        return Q(id=value)
+
+    @admin.display(description=_("time"))
+    def began(self, fact: Call | Attempt) -> str:
+        """Return when it began: its id knows."""
+        return _moment(uuid7_time(fact.id))
+
+    @admin.display(description=_("latency"))
+    def took(self, fact: Call | Attempt) -> str:
+        """Return how long it took."""
+        return formats.latency(fact.latency_ms)
+
+    @admin.display(description=_("tokens"))
+    def tokens(self, fact: Call | Attempt) -> str:
+        """Return tokens in and out."""
+        sides = (fact.input_tokens, fact.output_tokens)
+        return " → ".join(map(formats.count, sides))
+
+    @admin.display(description=_("cost"))
+    def cost(self, fact: Call | Attempt) -> str:
+        """Return the cost; its page has every digit."""
+        if fact.cost_usd is None:
+            return str(_("unknown"))
+        return formats.money(fact.cost_usd)
+
+
+class CallAdmin(FactAdmin):
+    """Calls, newest first."""
+
+    list_display = (
+        "began",
+        "outcome",
+        "model",
+        "agent",
+        "prompt",
+        "tokens",
+        "took",
+        "cost",
+        "cache",
+    )
+    list_filter = (
+        SinceFilter,
+        ("status", ChoicesDropdownFilter),
+        ("agent", FieldTextFilter),
+        ("model", FieldTextFilter),
+    )
+    list_filter_submit = True
+    search_fields = ("id",)
+    search_help_text = _("A call's id")
+    change_form_after_template = "admin/costs/attempts.html"
+    fieldsets = (
+        (
+            _("What"),
+            {
+                "fields": (
+                    ("status", "http_status", "error_code"),
+                    ("requested", "model"),
+                    ("prompt", "prompt_version"),
+                    ("experiment", "variant"),
+                    (_STREAMED, "cache"),
+                )
+            },
+        ),
+        (_("Who"), {"fields": (("team", "agent"), ("key", "end_user"))}),
+        (
+            _("Money and time"),
+            {
+                "fields": (
+                    (_COST, _SAVED, _ESTIMATED),
+                    (_INPUT, _CACHED, _OUTPUT),
+                    ("took", _FIRST_TOKEN, "attempts"),
+                    (_ENDED, "request_id"),
+                )
+            },
+        ),
+    )
+
+    @display(description=_("status"), label=_STATUS_LOOKS)  # type: ignore[untyped-decorator]
+    def outcome(self, call: Call) -> tuple[str, str]:
+        """Return the status as a label."""
+        return call.status, str(call.get_status_display())
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show a call with its attempts."""
+        call = self.get_object(request, object_id)
+        tried = selectors.attempts_of(call) if isinstance(call, Call) else ()
+        context = {**(extra_context or {}), "tried": tried}
+        return super().change_view(request, object_id, form_url, context)
+
+
+class AttemptAdmin(FactAdmin):
+    """Upstream tries, newest first."""
+
+    list_display = (
+        "began",
+        "state",
+        "number",
+        "model",
+        "agent",
+        "http_status",
+        "tokens",
+        "took",
+        "cost",
+    )
+    list_filter = (SinceFilter, ("state", ChoicesDropdownFilter))
+    list_filter_submit = True
+    search_fields = ("id",)
+    search_help_text = _("An attempt's or its call's id")
+    fieldsets = (
+        (
+            _("What"),
+            {
+                "fields": (
+                    ("call_id", "number"),
+                    ("state", "http_status", "error_code"),
+                    ("provider", "model"),
+                    ("prompt", "prompt_version"),
+                    ("experiment", "variant"),
+                )
+            },
+        ),
+        (_("Who"), {"fields": (("team", "agent"), ("key", "end_user"))}),
+        (
+            _("Money and time"),
+            {
+                "fields": (
+                    (_COST, _ESTIMATED),
+                    (_INPUT, _OUTPUT, _REASONED),
+                    (_READ, _WRITTEN),
+                    ("took", _FIRST_TOKEN),
+                    (_SETTLED, "price_id"),
+                    "raw_usage",
+                )
+            },
+        ),
+    )
+
+    def _with_id(self, value: uuid.UUID) -> Q:
+        return Q(id=value) | Q(call_id=value)

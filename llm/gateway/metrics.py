@@ -1,0 +1,148 @@
+"""Prometheus metrics of the data plane, counted from what has been settled.
+
+Counting a batch of settlements costs the calls nothing, and what is counted is what is
+in the ledger. Label sets are bounded: providers are rows that an Owner makes, models
+beyond a hundred are one, and nothing that a caller types becomes a label.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from costs.facts import AttemptFact, CallFact, Settlement
+from devora_ops.common.snapshots import Snapshot
+from llm.gateway.health import SharedState
+
+_MOST_MODELS = 100
+_OTHER = "other"
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_KINDS = {
+    "input": "input",
+    "cached_input": "cache_read",
+    "output": "whole_output",
+    "reasoning": "reasoning",
+}
+# Several processes write files into this folder, and each of them can answer for all.
+_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Metrics:
+    """What one process counts, and how it is told."""
+
+    def __init__(self, breakers: Snapshot[Mapping[str, SharedState]]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._models: set[str] = set()
+        self._breakers = _Breakers(breakers)
+        registry.register(self._breakers)
+        self._calls = Counter(
+            "devora_calls",
+            "Calls by how they ended: ok, cached, error, timeout, rate_limited, blocked.",
+            ["status"],
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "devora_call_seconds",
+            "From a request to the end of its answer; answered calls only.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._first_byte = Histogram(
+            "devora_first_byte_seconds",
+            "From a request to the first byte of its stream.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "devora_attempts",
+            "Upstream tries by provider and by what became of their hold.",
+            ["provider", "state"],
+            registry=registry,
+        )
+        self._tokens = Counter(
+            "devora_tokens",
+            "Tokens by model and kind, as providers bill them.",
+            ["model", "kind"],
+            registry=registry,
+        )
+        self._cost = Counter(
+            "devora_cost_usd",
+            "Dollars by model; the ledger has them exactly.",
+            ["model"],
+            registry=registry,
+        )
+        self._saved = Counter(
+            "devora_saved_usd", "Dollars that the cache saved.", registry=registry
+        )
+        self._cache = Counter(
+            "devora_cache",
+            "Calls that the cache had a part in: hit or miss.",
+            ["result"],
+            registry=registry,
+        )
+
+    def count(self, settlements: Sequence[Settlement]) -> None:
+        """Count what has been settled."""
+        for settlement in settlements:
+            if settlement.call is not None:
+                self._count_call(settlement.call)
+            for attempt in settlement.attempts:
+                self._count_attempt(attempt)
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format, of all processes."""
+        if _MULTIPROCESS not in os.environ:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        registry.register(self._breakers)
+        return generate_latest(registry)
+
+    def _count_call(self, call: CallFact) -> None:
+        self._calls.labels(call.status).inc()
+        if call.status == "ok":
+            self._latency.observe(call.latency_ms / 1000)
+        if call.ttft_ms is not None:
+            self._first_byte.observe(call.ttft_ms / 1000)
+        if call.cache != "off":
+            self._cache.labels(call.cache).inc()
+        self._saved.inc(float(call.saved_usd))
+
+    def _count_attempt(self, attempt: AttemptFact) -> None:
+        self._attempts.labels(attempt.provider, attempt.state).inc()
+        model = self._label(attempt.model)
+        for kind, name in _KINDS.items():
+            if tokens := getattr(attempt.usage, name):
+                self._tokens.labels(model, kind).inc(tokens)
+        if attempt.cost_usd:
+            self._cost.labels(model).inc(float(attempt.cost_usd))
+
+    def _label(self, model: str) -> str:
+        if model not in self._models:
+            if len(self._models) >= _MOST_MODELS:
+                return _OTHER
+            self._models.add(model)
+        return model
+
+
+class _Breakers(Collector):
+    """Which targets are left alone, read from the snapshot when somebody asks."""
+
+    def __init__(self, shared: Snapshot[Mapping[str, SharedState]]) -> None:
+        self._shared = shared
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one gauge: 1 for a target that is left alone."""
+        gauge = GaugeMetricFamily(
+            "devora_breaker_open",
+            "1 while a target, or a provider's credential, is left alone.",
+            labels=["target"],
+        )
+        for target, state in list(self._shared.current.items())[:_MOST_MODELS]:
+            is_open: Any = (state.forced or state.state) == "open"
+            gauge.add_metric([target], float(is_open))
+        yield gauge
