@@ -6,7 +6,7 @@ from typing import Any, Final
 import orjson
 from django.http import HttpRequest
 
-from costs.admin import CallAdmin
+from costs.admin_calls import CallAdmin
 from costs.models import Call
 from devora_ops.common.rest.middleware import request_id
 from llm.selectors import parsed

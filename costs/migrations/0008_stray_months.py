@@ -48,5 +48,5 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("costs", "0005_routes_of_attempts")]
+    dependencies = [("costs", "0007_names_of_lists")]
     operations = [migrations.RunSQL(KEEP_PARTITIONS, migrations.RunSQL.noop)]

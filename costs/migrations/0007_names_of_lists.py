@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("costs", "0004_price_table"),
+        ("costs", "0006_restore_holds"),
     ]
 
     operations = [
