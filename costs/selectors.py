@@ -1,41 +1,20 @@
-"""Reads of the ledger: calls from the facts, every sum from the rollups."""
+"""Reads of the ledger: calls from the facts, sums from where `sources` says."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from psycopg import sql
 
-from costs.models import Attempt, Call
+from costs.models import Attempt, Call, Price
 from costs.rollups import merge, quantile
-from devora_ops.common.errors import InvalidRequest
+from costs.sources import TIMES, Source, ceiling, floor, source_of
 from devora_ops.common.ids import first_uuid7_at
-
-# Each dimension's column, by the rollup family that has it.
-_SHARED = {"team": "team", "agent": "agent", "model": "model", "status": "status"}
-_FAMILIES: Final[dict[str, dict[str, str]]] = {
-    "costs_rollup_work": {
-        **_SHARED,
-        "prompt": "prompt",
-        "prompt_version": "prompt_version",
-        "variant": "variant",
-    },
-    "costs_rollup_who": {**_SHARED, "user": "end_user", "key": "key"},
-}
-TIMES: Final = ("hour", "day")
-DIMENSIONS: Final = tuple(dict.fromkeys(d for f in _FAMILIES.values() for d in f))
-_BUCKET = dt.timedelta(minutes=15)
-
-
-class DimensionsApart(InvalidRequest):
-    """No rollup family has all of these dimensions."""
-
-    code = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +30,7 @@ class Slice:
 
     def widened(self) -> "Slice":
         """Return the slice with its ends on bucket borders: rollups know no finer."""
-        start = dt.datetime.min.replace(tzinfo=dt.UTC)
-        begin = self.start - (self.start - start) % _BUCKET
-        end = self.end + (start - self.end) % _BUCKET
-        return Slice(begin, end, self.where)
+        return Slice(floor(self.start), ceiling(self.end), self.where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,27 +70,32 @@ def spend_by(
     """Return what was spent per value of some dimensions, dearest first.
 
     by: names of DIMENSIONS and TIMES; local hours and days of zone, as ISO texts.
-    Raises DimensionsApart when by and part.where name dimensions of both families.
+    Raises DimensionsApart when by and part.where name what is only together in facts,
+    for more than their reach.
     """
-    table, columns = _family([*by, *part.where])
-    groups = [_group(name, columns) for name in by]
+    source = _source(part, by)
+    groups = [_group(name, source) for name in by]
     query = sql.SQL(
         "SELECT {groups} {sums} FROM {table} WHERE {conditions} {grouping} "
         "ORDER BY cost_usd DESC, calls DESC LIMIT %(limit)s"
     ).format(
         groups=sql.SQL("").join(sql.SQL("{}, ").format(group) for group in groups),
         sums=_SUMS,
-        table=sql.Identifier(table),
-        conditions=_conditions(part, columns),
+        table=source.rows,
+        conditions=_conditions(part, source),
         grouping=_grouping(len(by)),
     )
     rows = _rows(query, {**_values(part), "zone": str(zone), "limit": limit})
     return [_spend(by, row, zone) for row in rows]
 
 
-def total_spend(part: Slice) -> Spend:
-    """Return the sum of a slice."""
-    return spend_by((), part, zone=ZoneInfo("UTC"), limit=1)[0]
+def total_spend(part: Slice, by: Sequence[str] = ()) -> Spend:
+    """Return the sum of a slice, read where spend_by reads the rows that it is of."""
+    source = _source(part, by)
+    query = sql.SQL("SELECT {sums} FROM {table} WHERE {conditions}").format(
+        sums=_SUMS, table=source.rows, conditions=_conditions(part, source)
+    )
+    return Spend({}, *_rows(query, _values(part))[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +133,16 @@ class Overview:
 
 def overview(part: Slice) -> Overview:
     """Return the figures of the overview."""
-    table, columns = _family(list(part.where))
+    source = _source(part)
     query = sql.SQL(
-        "SELECT status, sum(calls), sum(cacheable), costs_histogram_sum(latency), "
-        "costs_histogram_sum(ttft) FROM {table} WHERE {conditions} GROUP BY status"
-    ).format(table=sql.Identifier(table), conditions=_conditions(part, columns))
+        "SELECT status, sum(calls), sum(cacheable), {latency}, {ttft} "
+        "FROM {table} WHERE {conditions} GROUP BY status"
+    ).format(
+        latency=source.latency,
+        ttft=source.ttft,
+        table=source.rows,
+        conditions=_conditions(part, source),
+    )
     rows = _rows(query, _values(part))
     return Overview(
         total=total_spend(part),
@@ -182,21 +168,23 @@ def attempts_of(call: Call) -> QuerySet[Attempt]:
     return Attempt.objects.filter(call_id=call.id).order_by("number")
 
 
-def _family(names: Sequence[str]) -> tuple[str, dict[str, str]]:
-    wanted = set(names) - set(TIMES)
-    for table, columns in _FAMILIES.items():
-        if wanted <= columns.keys():
-            return table, columns
-    raise DimensionsApart(
-        "Users and keys are summed apart from prompts and variants: ask for one or "
-        "the other.",
-        param="by",
-    )
+def prices_of(model: str | None, *, at: dt.datetime | None) -> QuerySet[Price]:
+    """Return price rows: of one model or all, ever or in force at a moment."""
+    prices = Price.objects.filter(model=model) if model else Price.objects.all()
+    if at is None:
+        return prices
+    begun = Price.objects.filter(valid_from__lte=at)
+    newer = begun.filter(model=OuterRef("model"), valid_from__gt=OuterRef("valid_from"))
+    return prices.filter(valid_from__lte=at).exclude(Exists(newer))
 
 
-def _group(name: str, columns: Mapping[str, str]) -> sql.Composable:
+def _source(part: Slice, by: Sequence[str] = ()) -> Source:
+    return source_of([*by, *part.where], start=part.widened().start)
+
+
+def _group(name: str, source: Source) -> sql.Composable:
     if name not in TIMES:
-        return sql.Identifier(columns[name])
+        return source.columns[name]
     # Every offset is a multiple of a bucket, so local hours and days are exact.
     unit = sql.Literal(name)
     return sql.SQL("date_trunc({}, bucket, %(zone)s)").format(unit)
@@ -209,14 +197,14 @@ def _grouping(count: int) -> sql.Composable:
     return sql.SQL("GROUP BY {}").format(places)
 
 
-def _conditions(part: Slice, columns: Mapping[str, str]) -> sql.Composed:
+def _conditions(part: Slice, source: Source) -> sql.Composed:
     conditions: list[sql.Composable] = [
         sql.SQL("bucket >= %(start)s"),
         sql.SQL("bucket < %(end)s"),
     ]
     conditions += [
         sql.SQL("{} = {}").format(
-            sql.Identifier(columns[name]), sql.Placeholder(f"where_{name}")
+            source.columns[name], sql.Placeholder(f"where_{name}")
         )
         for name in part.where
     ]

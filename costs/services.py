@@ -1,12 +1,15 @@
-"""Writes of the control plane: budgets are made, changed and removed here."""
+"""Writes of the control plane: budgets, and prices that supersede older ones."""
 
+import re
 from typing import Any, Final
 
 from django.db import DataError, connection, transaction
+from django.utils.translation import gettext as _
 
-from costs.models import Budget
+from costs.models import Budget, Price
+from costs.pricing import Rates
 from devora_ops.common import audit
-from devora_ops.common.errors import InvalidRequest
+from devora_ops.common.errors import Conflict, InvalidRequest
 
 _FIELDS: Final = (
     "name",
@@ -21,6 +24,9 @@ _FIELDS: Final = (
     "experiment",
     "hard",
 )
+
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
+_RATES: Final = (*Rates.__slots__, "web_search", "per_request")
 
 
 @transaction.atomic
@@ -56,6 +62,29 @@ def delete_budget(budget: Budget, *, actor: str, request_id: str = "") -> None:
     before = _facts(budget)
     _record("budget.delete", budget, actor, request_id, before)
     budget.delete()
+
+
+@transaction.atomic
+def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
+    """Add a price, which is in force from its moment on. Raises ValidationError."""
+    price = Price(**fields)
+    if not _MODEL_NAME.fullmatch(price.model):
+        raise InvalidRequest(_("Write it as provider/name."), param="model")
+    if all(getattr(price, name) is None for name in _RATES):
+        raise InvalidRequest(_("Enter a rate; 0 for what is free."), param="input")
+    if Price.objects.filter(model=price.model, valid_from=price.valid_from).exists():
+        raise Conflict(_("There is one like this already."), param="valid_from")
+    price.full_clean(validate_constraints=False)
+    price.save()
+    audit.record(
+        actor=actor,
+        action="price.create",
+        object_type="costs.price",
+        object_id=str(price.pk),
+        after={"model": price.model, "valid_from": price.valid_from.isoformat()},
+        request_id=request_id,
+    )
+    return price
 
 
 def _check(budget: Budget) -> None:

@@ -79,6 +79,7 @@ def web(folder: DataFolder, environment: Environment) -> Child:
         "--timeout-graceful-shutdown": _WEB_GRACE_S,
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
+        "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }
     if environment.web_processes > 1:

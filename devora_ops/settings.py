@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "devora_ops.common.rest.middleware.UnstorableDataMiddleware",
+    "devora_ops.common.rest.middleware.DatabaseRefusalMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -142,11 +142,14 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     }
 )
 if "DATABASE_URL" in env.ENVIRON:  # else no command is run that needs one
-    # One ASGI process leaked 125 persistent connections; a pool bounds them.
+    # One ASGI process leaked 125 persistent connections; a pool bounds them. It looks
+    # at a connection before it lends it, and after an outage waits for no back-off.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": 8,
-        "timeout": 10,
+        "timeout": 5,
+        "reconnect_timeout": 2,
     }
 
 CACHES: dict[str, Any] = {
@@ -374,6 +377,13 @@ LOGGING: dict[str, Any] = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"refusals": {"()": "devora_ops.common.logs.RefusalsOnOneLine"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["refusals"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
 }

@@ -14,9 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
+from costs.models import Call
 from devora_ops.common import apikeys, audit
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
+from llm.admin_content import CallWithContentAdmin
 from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
 from llm.models import (
     Agent,
@@ -38,6 +40,9 @@ from llm.services import (
 )
 
 _OVERLAP = dt.timedelta(days=1)
+
+admin.site.unregister(Call)
+admin.site.register(Call, CallWithContentAdmin)
 
 
 class AuditedAdmin(SafeModelAdmin):

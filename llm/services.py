@@ -1,6 +1,7 @@
 """Writes of the llm floor: agents and their keys, providers and their models, routes."""
 
 import datetime as dt
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +15,8 @@ from devora_ops.common import addresses, apikeys, audit
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.errors import Conflict, InvalidRequest
 from devora_ops.common.models import Team
-from llm.models import Agent, ApiKey, Model, Provider, Route, RouteTarget
+from llm.models import Agent, ApiKey, Content, Model, Provider, Route, RouteTarget
+from llm.selectors import content_of
 
 _COLOR_SLOTS = 12
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
@@ -234,3 +236,20 @@ def route_ensure(*, slug: str, targets: Sequence[Model]) -> Route:
             for place, model in enumerate(targets)
         )
     return route
+
+
+@transaction.atomic
+def content_read(
+    *, call_id: uuid.UUID, actor: str, request_id: str = ""
+) -> Content | None:
+    """Return what a call said, if it is kept; the audit knows who read it."""
+    content = content_of(call_id)
+    if content is not None:
+        audit.record(
+            actor=actor,
+            action="content.view",
+            object_type="llm.content",
+            object_id=str(call_id),
+            request_id=request_id,
+        )
+    return content

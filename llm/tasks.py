@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.db import connection
 
-KEPT_DAYS = 30
+from llm.selectors import KEPT
 
 
 @shared_task(name="llm.keep_content")
@@ -16,5 +16,5 @@ def keep_content() -> None:
         cursor.execute(
             "DELETE FROM llm_content WHERE call_id < ops_first_uuid7_at("
             "now() - make_interval(days => %s))",
-            [KEPT_DAYS],
+            [KEPT.days],
         )

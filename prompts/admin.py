@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from devora_ops.common.errors import Conflict, DevoraError
 from devora_ops.common.forms import SafeModelAdmin
+from prompts.admin_content import ContentGuard
 from prompts.admin_preview import preview_view
 from prompts.forms import MoveLabelForm, NewPromptForm, VersionForm, initial_of
 from prompts.models import Label, Prompt, PromptVersion
@@ -204,7 +205,7 @@ class PromptAdmin(_ActingAdmin):
 
 
 @admin.register(PromptVersion)
-class PromptVersionAdmin(_ActingAdmin):
+class PromptVersionAdmin(ContentGuard, _ActingAdmin):
     """Versions: made here, looked at ever after."""
 
     form = VersionForm
@@ -237,7 +238,7 @@ class PromptVersionAdmin(_ActingAdmin):
     ) -> Any:
         """Show the texts first when a version is made."""
         if obj:
-            return ((None, {"fields": self._SHOWN}),)
+            return ((None, {"fields": self.readable(request, self._SHOWN)}),)
         of = (None, {"fields": ("prompt", "note", "based_on")})
         return (of, _TEXTS, _SETTINGS, _ADVANCED)
 
@@ -245,7 +246,7 @@ class PromptVersionAdmin(_ActingAdmin):
         self, request: HttpRequest, obj: PromptVersion | None = None
     ) -> tuple[str, ...]:
         """Show a version that exists; nothing of it changes."""
-        return self._SHOWN if obj else ()
+        return self.readable(request, self._SHOWN) if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Versions do not change."""

@@ -88,6 +88,15 @@ def examples(declared: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if needed - values.keys() else values
 
 
+def without_texts(declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return declarations without what a prompt would say in a variable's place."""
+    texts = ("default", "example")
+    return {
+        name: {key: value for key, value in declaration.items() if key not in texts}
+        for name, declaration in declared.items()
+    }
+
+
 def _declaration(name: str, given: Any) -> dict[str, Any]:
     declaration = {"type": given} if isinstance(given, str) else given
     if not isinstance(declaration, dict):

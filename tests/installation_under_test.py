@@ -84,6 +84,7 @@ class Installation:
                 *(sys.executable, "-m", "uvicorn", "devora_ops.asgi:application"),
                 *("--port", str(self.port), "--log-level", "warning"),
                 *("--timeout-graceful-shutdown", "5"),
+                *("--ws", "devora_ops.handshakes:HandshakeProtocol"),
             ],
             cwd=ROOT,
             env=self.environment(),

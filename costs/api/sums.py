@@ -1,4 +1,4 @@
-"""What was spent and how it went, from the rollups."""
+"""What was spent and how it went."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,15 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from costs.models import CallStatus
-from costs.selectors import (
-    DIMENSIONS,
-    TIMES,
-    Slice,
-    Spend,
-    overview,
-    spend_by,
-    total_spend,
-)
+from costs.selectors import Slice, Spend, overview, spend_by, total_spend
+from costs.sources import DIMENSIONS, TIMES
 from devora_ops.common.rest.fields import (
     ChoicesField,
     MillisecondsField,
@@ -31,17 +24,35 @@ from devora_ops.common.rest.fields import (
 from devora_ops.common.rest.parameters import RangeQuery, read
 
 _UTC = ZoneInfo("UTC")
-_FILTERS = ("team", "agent", "user", "key", "model", "prompt", "variant")
+_TEXTS = (
+    "team",
+    "agent",
+    "user",
+    "key",
+    "provider",
+    "model",
+    "prompt",
+    "experiment",
+    "variant",
+)
+_FILTERS = (*_TEXTS, "prompt_version", "status")
 
 
 class SumsQuery(RangeQuery):
-    """Which part of the ledger; widened to whole quarters of an hour."""
+    """Which part of the ledger; widened to whole quarters of an hour.
+
+    Experiments, and users or keys together with prompts or variants, reach back for
+    24 hours; everything else for as long as the ledger does.
+    """
 
     status = serializers.ChoiceField(CallStatus.choices, required=False)
+    prompt_version = serializers.IntegerField(
+        min_value=0, max_value=2**31 - 1, required=False
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the filters."""
-        texts = {name: TextField(required=False, max_length=256) for name in _FILTERS}
+        texts = {name: TextField(required=False, max_length=256) for name in _TEXTS}
         return {**super().get_fields(), **texts}
 
 
@@ -110,13 +121,13 @@ class OverviewSerializer(serializers.Serializer[Any]):
 
 
 def _slice(given: Mapping[str, Any]) -> Slice:
-    where = {name: given[name] for name in (*_FILTERS, "status") if name in given}
+    where = {name: given[name] for name in _FILTERS if name in given}
     return Slice(given["from"], given["to"], where).widened()
 
 
 @extend_schema(tags=["costs"], responses=CostsSerializer)
 class CostSummary(APIView):
-    """What was spent, by model, agent, team, user, key, prompt, variant, hour or day."""
+    """What was spent, by any of the ledger's dimensions and by hour or day."""
 
     scopes: ClassVar = {"GET": "read"}
     query = CostsQuery
@@ -130,7 +141,7 @@ class CostSummary(APIView):
             "start": part.start,
             "end": part.end,
             "by": by,
-            "total": total_spend(part),
+            "total": total_spend(part, by),
             "results": rows,
         }
         return Response(CostsSerializer(summary).data)

@@ -4,6 +4,7 @@ from django.urls import path
 
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import CallDetail, CallList
+from costs.api.prices import PriceList
 from costs.api.sums import CostSummary, MetricsOverview
 
 urlpatterns = [
@@ -11,6 +12,7 @@ urlpatterns = [
     path("calls/<uuid:pk>/", CallDetail.as_view(), name="costs-call-detail"),
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
+    path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
 ]

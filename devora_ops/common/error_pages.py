@@ -34,6 +34,18 @@ def page_not_found(
     return _answer(request, 404, "not_found", _("There is nothing at this address."))
 
 
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer 503: the database is away, or busier than anyone should wait for."""
+    answer = _answer(request, 503, "unavailable", database_busy_text())
+    answer.headers["Retry-After"] = "2"
+    return answer
+
+
+def database_busy_text() -> str:
+    """Return the sentence of a 503."""
+    return _("The database is busy. Try again.")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 with nothing but the request id."""
     return _answer(request, 500, "error", server_error_text(request))

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from devora_ops.common.logs import one_line
 from devora_ops.common.strict_json import StrictJSONError, loads
 from devora_ops.common.text import NAME_LENGTH, TextRefused, check_text, clean_name
 
@@ -128,8 +129,9 @@ class SafeModelAdmin(ModelAdmin):  # type: ignore[misc]
             # Rows are read while the page is drawn, and only here is it caught.
             if isinstance(answer, TemplateResponse):
                 answer.render()
-        except _BAD_VALUES:
-            logger.info("changelist of %s refused", self.opts.label, exc_info=True)
+        except _BAD_VALUES as error:
+            label = self.opts.label
+            logger.warning("changelist of %s refused: %s", label, one_line(error))
             return self._whole_list(request)
         return answer
 

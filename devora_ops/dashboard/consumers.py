@@ -1,7 +1,7 @@
 """The socket behind the live pages: who may listen, and what they are told.
 
-Every exit has its code: 4400 bad frames, 4401 not signed in, 4403 no role, 4429 too
-many messages or connections, 1009 a frame that is too large.
+Every exit has its code: 4400 bad frames or a bad address, 4401 not signed in, 4403 no
+role, 4429 too many messages or connections, 1009 a frame that is too large.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import orjson
 from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 from django.conf import settings
+from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 
 from devora_ops.dashboard import live
@@ -43,6 +44,7 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
 
     def __init__(self) -> None:
         self._listener: Listener | None = None
+        self._language = settings.LANGUAGE_CODE
         self._topics: frozenset[str] = frozenset()
         self._digest = Digest()
         self._waiting = asyncio.Event()
@@ -70,7 +72,11 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         # The middleware's user is a lazy stand-in: ask what it stands for.
         if not self.scope["user"].is_authenticated:
             return NOT_SIGNED_IN
-        listener = await listener_of(self.scope["user"], self._language())
+        try:
+            self._language = _language(self.scope["query_string"])
+        except TooManyFieldsSent:
+            return BAD_FRAMES
+        listener = await listener_of(self.scope["user"], self._language)
         if listener is None:
             return NO_ROLE
         if self._open[listener.user_id] >= _MOST_CONNECTIONS:
@@ -180,20 +186,20 @@ class LiveConsumer(AsyncConsumer):  # type: ignore[misc]  # Channels has no type
         while True:
             await asyncio.sleep(_RECHECK_S)
             user = await signed_in(self.scope)
-            listener = await listener_of(user, self._language()) if user else None
+            listener = await listener_of(user, self._language) if user else None
             if listener is None:
                 await self._close(NO_ROLE if user else NOT_SIGNED_IN)
                 return
             self._listener = listener
-
-    def _language(self) -> str:
-        """Return the page's language, which it names in the socket's address."""
-        query = QueryDict(self.scope["query_string"])
-        chosen = query.get("language", "")
-        return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
     async def _tell(self, frame: dict[str, Any]) -> None:
         # The peer may have gone while this was waiting.
         with contextlib.suppress(RuntimeError):
             text = orjson.dumps(frame).decode()
             await self.send({"type": "websocket.send", "text": text})
+
+
+def _language(query: bytes) -> str:
+    """Return the page's language, which it names in the socket's address."""
+    chosen = QueryDict(query).get("language", "")
+    return chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE

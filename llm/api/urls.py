@@ -1,8 +1,9 @@
-"""The REST addresses of agents, keys and routes, below /api/v1/."""
+"""The REST addresses of agents, keys, routes and content, below /api/v1/."""
 
 from django.urls import path
 
 from llm.api.agents import AgentDetail, AgentList, KeyList
+from llm.api.content import CallContent
 from llm.api.routes import RouteDryRun, RouteList
 
 urlpatterns = [
@@ -11,4 +12,5 @@ urlpatterns = [
     path("routes/", RouteList.as_view(), name="llm-route-list"),
     path("routes/dry-run/", RouteDryRun.as_view(), name="llm-route-dry-run"),
     path("keys/", KeyList.as_view(), name="llm-key-list"),
+    path("calls/<uuid:pk>/content/", CallContent.as_view(), name="llm-content-detail"),
 ]

@@ -10,7 +10,9 @@ from devora_ops.common.rest.fields import (
     TextField,
     WholeField,
 )
+from devora_ops.common.rest.permissions import allows
 from prompts.models import Prompt, PromptVersion
+from prompts.variables import without_texts
 
 
 class DefinitionSerializer(StrictSerializer):
@@ -47,16 +49,22 @@ class NewPromptSerializer(DefinitionSerializer):
 
 
 class VersionSerializer(serializers.ModelSerializer[PromptVersion]):
-    """One immutable version."""
+    """One immutable version.
+
+    content_hidden: the caller may not read prompts. `messages` is null then, and
+    variables come without their defaults and examples.
+    """
 
     prompt = serializers.SlugRelatedField[Any]("slug", read_only=True)
     version = serializers.IntegerField(source="number", read_only=True)
+    content_hidden = serializers.SerializerMethodField()
 
     class Meta:
         model = PromptVersion
         fields = (
             "prompt",
             "version",
+            "content_hidden",
             "messages",
             "variables",
             "model",
@@ -70,6 +78,19 @@ class VersionSerializer(serializers.ModelSerializer[PromptVersion]):
             "created_at",
         )
         read_only_fields = fields
+
+    def get_content_hidden(self, version: PromptVersion) -> bool:
+        """Say whether the caller may not read prompts; who renders them may."""
+        request = self.context["request"]
+        return not allows(request, "llm.view_content", "call", "write")
+
+    def to_representation(self, instance: PromptVersion) -> dict[str, Any]:
+        """Return the version, without its texts when they are hidden."""
+        shown = super().to_representation(instance)
+        if shown["content_hidden"]:
+            shown["messages"] = None
+            shown["variables"] = without_texts(shown["variables"])
+        return shown
 
 
 class PromptSerializer(serializers.ModelSerializer[Prompt]):
@@ -99,7 +120,8 @@ class PromptDetailSerializer(PromptSerializer):
 
     def get_latest(self, prompt: Prompt) -> dict[str, Any]:
         """Return the newest version."""
-        return dict(VersionSerializer(prompt.versions.first()).data)
+        newest = prompt.versions.first()
+        return dict(VersionSerializer(newest, context=self.context).data)
 
 
 class MoveLabelSerializer(StrictSerializer):

@@ -39,6 +39,18 @@ def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return definition, {n: v for n, v in given.items() if n not in FIELDS}
 
 
+def _prompt(request: Request, slug: str, code: int = status.HTTP_200_OK) -> Response:
+    body = PromptDetailSerializer(prompt_by_slug(slug), context={"request": request})
+    return Response(body.data, code)
+
+
+def _version(
+    request: Request, version: PromptVersion, code: int = status.HTTP_200_OK
+) -> Response:
+    body = VersionSerializer(version, context={"request": request})
+    return Response(body.data, code)
+
+
 @extend_schema(tags=["prompts"])
 class PromptList(generics.ListAPIView[Prompt]):
     """Every prompt, newest first; a POST makes one with its version 1."""
@@ -61,8 +73,7 @@ class PromptList(generics.ListAPIView[Prompt]):
         made = prompt_create(
             definition=definition, name=name, **rest, **_author(request)
         )
-        shown = PromptDetailSerializer(prompt_by_slug(made.slug)).data
-        return Response(shown, status.HTTP_201_CREATED)
+        return _prompt(request, made.slug, status.HTTP_201_CREATED)
 
 
 @extend_schema(tags=["prompts"], responses=PromptDetailSerializer)
@@ -73,7 +84,7 @@ class PromptDetail(APIView):
 
     def get(self, request: Request, slug: str) -> Response:
         """Return a prompt."""
-        return Response(PromptDetailSerializer(prompt_by_slug(slug)).data)
+        return _prompt(request, slug)
 
 
 @extend_schema(tags=["prompts"])
@@ -100,7 +111,7 @@ class VersionList(generics.ListAPIView[PromptVersion]):
         made = version_create(
             prompt=prompt, definition=definition, **rest, **_author(request)
         )
-        return Response(VersionSerializer(made).data, status.HTTP_201_CREATED)
+        return _version(request, made, status.HTTP_201_CREATED)
 
 
 @extend_schema(tags=["prompts"], responses=VersionSerializer)
@@ -112,7 +123,7 @@ class VersionDetail(APIView):
     def get(self, request: Request, slug: str, number: int) -> Response:
         """Return a version."""
         version = version_of(prompt_by_slug(slug), number=number)
-        return Response(VersionSerializer(version).data)
+        return _version(request, version)
 
 
 @extend_schema(tags=["prompts"], request=MoveLabelSerializer, responses=LabelSerializer)

@@ -99,9 +99,13 @@ def test_a_call_becomes_a_row_with_its_exact_cost(installation, caller):
     assert row["user"] == "wire"
     assert float(row["cost_usd"]) == float(asked.headers["X-Devora-Cost-Usd"])
     assert len(row["tries"]) == 1
-    costs = httpx.get(
-        f"{installation.url}/api/v1/costs/",
-        params={"by": "user", "agent": caller.agent},
-        headers=caller.headers,
-    ).json()
-    assert costs["total"]["cost_usd"] == row["cost_usd"]
+    # One from the rollups, one from the facts.
+    for by, since in (("user", "now-7d"), ("user,prompt", "now-1h")):
+        costs = httpx.get(
+            f"{installation.url}/api/v1/costs/",
+            params={"by": by, "from": since, "agent": caller.agent},
+            headers=caller.headers,
+        ).json()
+        assert costs["total"]["cost_usd"] == row["cost_usd"]
+        measures = {**costs["results"][0], "prompt": None, "user": None}
+        assert measures == {**costs["total"], "prompt": None, "user": None}

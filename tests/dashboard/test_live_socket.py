@@ -210,6 +210,13 @@ async def test_bad_frames_are_answered_and_the_fifth_ends_it(cookie):
 
 
 @on_a_loop
+async def test_an_address_of_a_thousand_parameters_ends_it_with_4400(cookie):
+    page = socket(cookie, path="/ws/live/?" + "&".join(["a=1"] * 1001))
+    assert await page.connect()
+    assert await closed_with(page) == consumers.BAD_FRAMES
+
+
+@on_a_loop
 async def test_a_frame_of_a_megabyte_ends_it_with_1009(cookie):
     page = await connected(cookie)
     await page.send(text="a" * 1_000_000)

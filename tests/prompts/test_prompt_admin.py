@@ -265,3 +265,25 @@ def test_actions_on_nothing_lead_nowhere(editor, pk):
     for action in ("move-label", "new-version"):
         url = f"/admin/prompts/promptversion/{pk}/{action}/"
         assert editor.get(url).status_code in (302, 404)
+
+
+def test_a_viewer_sees_a_version_without_its_text(db, greeting):
+    url = f"/admin/prompts/promptversion/{greeting.versions.get().pk}/change/"
+    page = _client("Viewer").get(url).content.decode()
+    assert "Content hidden (ask an owner)" in page
+    assert "smart" in page
+    assert "Hello, I am" not in page
+    assert "Ada" not in page
+    assert "Hello, I am" in _client("Editor").get(url).content.decode()
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "promptversion/?messages__icontains=Hello",
+        "promptversion/?variables__icontains=Ada",
+        "prompt/?versions__messages__icontains=Hello",
+    ],
+)
+def test_a_viewer_cannot_search_the_texts_either(db, greeting, lookup):
+    assert _client("Viewer").get(f"/admin/prompts/{lookup}").status_code == 400

@@ -2,6 +2,8 @@
 
 import pytest
 
+from devora_ops.common.models import User
+from devora_ops.common.people import let_see_content
 from prompts.models import Prompt, PromptVersion
 from tests.api.callers import as_key, as_person, codes_of
 from tests.prompts.conftest import GREETING
@@ -256,3 +258,31 @@ def test_people_reach_what_their_role_says(greeting, role, may_read, may_write):
         for method, url in REQUESTS[scope]:
             answer = getattr(client, method)(url, {}, format="json")
             assert (answer.status_code != 403) is may_write, (method, url)
+
+
+def _texts(answer):
+    body = answer.json()
+    version = body["results"][0] if "results" in body else body.get("latest", body)
+    return version["content_hidden"], version["messages"], version["variables"]
+
+
+READS = (GREETING_URL, f"{GREETING_URL}versions/", f"{GREETING_URL}versions/1/")
+
+
+@pytest.mark.parametrize("url", READS)
+def test_who_sees_numbers_only_reads_no_text_of_a_prompt(greeting, url):
+    for reader in (as_person("Viewer"), as_key("read")):
+        hidden, messages, variables = _texts(reader.get(url))
+        assert (hidden, messages) == (True, None)
+        assert variables["name"] == {"type": "string", "required": True}
+
+
+@pytest.mark.parametrize("url", READS)
+def test_who_works_with_prompts_reads_their_text(greeting, url):
+    trusted = as_person("Viewer")
+    let_see_content(User.objects.get(pk=trusted.session["_auth_user_id"]), True)
+    keys = (as_key("read", "call"), as_key("read", "write"), as_key("admin"))
+    for reader in (as_person("Editor"), trusted, *keys):
+        hidden, messages, variables = _texts(reader.get(url))
+        assert (hidden, messages[0]["role"]) == (False, "system")
+        assert variables["name"]["example"] == "Ada"

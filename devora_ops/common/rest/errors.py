@@ -3,20 +3,22 @@
 Built on drf-standardized-errors, which also describes the shape in the OpenAPI schema.
 """
 
+import logging
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as ModelValidationError
-from django.db import DataError, IntegrityError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.db.models import ProtectedError
 from django.http import UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
 from drf_standardized_errors.handler import ExceptionHandler as StandardHandler
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
 from rest_framework.serializers import as_serializer_error
 
-from devora_ops.common.error_pages import server_error_text
+from devora_ops.common.error_pages import database_busy_text, server_error_text
 from devora_ops.common.errors import (
     Conflict,
     DevoraError,
@@ -24,6 +26,9 @@ from devora_ops.common.errors import (
     PayloadTooLarge,
     Unavailable,
 )
+from devora_ops.common.logs import one_line
+
+log = logging.getLogger(__name__)
 
 _UNIQUE_VIOLATION = "23505"
 
@@ -52,6 +57,13 @@ class ExceptionHandler(StandardHandler):
     def should_not_handle(self, exc: Exception) -> bool:
         """Handle everything, also under DEBUG: no answer is ever a trace."""
         return False
+
+    def report_exception(self, exc: APIException, response: Response) -> None:
+        """Log the cause: one line of what was foreseen, a trace of anything else."""
+        if not isinstance(exc, Refusal):
+            super().report_exception(exc, response)
+        elif exc.status_code >= 500:
+            log.warning("answered %s: %s", exc.status_code, one_line(self.exc))
 
     def format_exception(self, exc: APIException) -> dict[str, Any]:
         """Return the body."""
@@ -88,8 +100,8 @@ def _as_database_refusal(exc: Exception) -> DevoraError | None:
         return Conflict(_("Something else still needs it."))
     if isinstance(exc, IntegrityError) and _sqlstate(exc) == _UNIQUE_VIOLATION:
         return Conflict(_("There is one like this already."))
-    if isinstance(exc, OperationalError):
-        return Unavailable(_("The database is busy. Try again."))
+    if isinstance(exc, OperationalError | InterfaceError):
+        return Unavailable(database_busy_text())
     return None
 
 

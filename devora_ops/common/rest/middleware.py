@@ -1,13 +1,14 @@
-"""Middlewares around every Django answer: request ids, unstorable data, slashes."""
+"""Middlewares around every Django answer: request ids, the database's no, slashes."""
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import Any
 
 from asgiref.sync import markcoroutinefunction
 from django.conf import settings
-from django.db import DataError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -17,8 +18,11 @@ from django.http import (
 from django.middleware.common import CommonMiddleware
 from django.utils.cache import patch_vary_headers
 
-from devora_ops.common.error_pages import bad_request
+from devora_ops.common.error_pages import bad_request, unavailable
 from devora_ops.common.ids import uuid7
+from devora_ops.common.logs import one_line
+
+log = logging.getLogger(__name__)
 
 _HEADER = "X-Request-Id"
 _META = "HTTP_X_REQUEST_ID"
@@ -59,8 +63,8 @@ class RequestIdMiddleware:
         return _finish(request, await self.get_response(request))
 
 
-class UnstorableDataMiddleware:
-    """Turns what the database cannot hold (NUL in a parameter or cookie) into a 400."""
+class DatabaseRefusalMiddleware:
+    """Answers for the database: 400 to what it cannot hold, 503 while it is away."""
 
     sync_capable = True
     async_capable = True
@@ -76,10 +80,13 @@ class UnstorableDataMiddleware:
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> HttpResponse | None:
-        """Answer a DataError as the bad request that it is."""
-        if not isinstance(exception, DataError):
-            return None
-        return bad_request(request, exception)
+        """Answer NUL in a parameter or a cookie, and a database that does not answer."""
+        if isinstance(exception, DataError):
+            return bad_request(request, exception)
+        if isinstance(exception, OperationalError | InterfaceError):
+            log.warning("no database for %s: %s", request.path, one_line(exception))
+            return unavailable(request)
+        return None
 
 
 class SlashMiddleware(CommonMiddleware):

@@ -1,7 +1,9 @@
 """Pages by a key instead of a number: stable while rows arrive, quick at any depth."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db import DataError
@@ -37,11 +39,14 @@ class KeysetPagination(CursorPagination):
             raise _bad_cursor() from error
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """Return the cursor of the request, if any."""
+        """Return the cursor of the request, if any; DRF reads junk as page one."""
         try:
-            return super().decode_cursor(request)
+            cursor = super().decode_cursor(request)
         except NotFound as error:
             raise _bad_cursor() from error
+        if cursor and _written(cursor) != request.query_params["cursor"]:
+            raise _bad_cursor()
+        return cursor
 
     def get_page_size(self, request: Request) -> int:
         """Return the limit; one out of range is refused, not adjusted."""
@@ -63,6 +68,17 @@ class KeysetPagination(CursorPagination):
     ) -> tuple[str, ...]:
         """Return the key the view pages by."""
         return (getattr(view, "keyset", self.ordering),)
+
+
+def _written(cursor: Cursor) -> str | None:
+    """Return a cursor as we write it, or None for one that we would not."""
+    tokens = {
+        "o": str(cursor.offset) if cursor.offset else None,
+        "r": "1" if cursor.reverse else None,
+        "p": cursor.position,
+    }
+    given = {name: value for name, value in tokens.items() if value is not None}
+    return b64encode(urlencode(given).encode()).decode() if given else None
 
 
 def _bad_cursor() -> ValidationError:

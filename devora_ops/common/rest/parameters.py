@@ -77,9 +77,15 @@ class RangeEndField(MomentField):
         count, unit = relative.groups()
         back = int(count) * _UNITS[unit] if count else dt.timedelta()
         try:
-            return timezone.now() - back
+            return self._now() - back
         except OverflowError:
             raise serializers.ValidationError(_too_long(), "range_too_long") from None
+
+    def _now(self) -> dt.datetime:
+        """Return the moment that both ends of a range count from."""
+        return (
+            self.parent.now if isinstance(self.parent, RangeQuery) else timezone.now()
+        )
 
 
 _RANGE_TOLD = "ISO 8601 with an offset, or `now`, `now-12h`, `now-7d`, `now-2w`."
@@ -89,6 +95,10 @@ class RangeQuery(serializers.Serializer[Any]):
     """The parameters `from` and `to` (exclusive); without them, the last seven days."""
 
     default_range = dt.timedelta(days=7)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.now = timezone.now()
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the range; `from` cannot be an attribute's name."""
@@ -100,7 +110,7 @@ class RangeQuery(serializers.Serializer[Any]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Complete and check the range."""
-        attrs.setdefault("to", timezone.now())
+        attrs.setdefault("to", self.now)
         attrs.setdefault("from", attrs["to"] - self.default_range)
         if attrs["from"] >= attrs["to"]:
             raise serializers.ValidationError(

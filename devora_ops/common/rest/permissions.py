@@ -35,6 +35,7 @@ class RolePermission(BasePermission):
 
     `scopes = {"GET": "read", "POST": "write"}`; `roles = {"POST": "Editor"}` replaces
     the role that usually stands for the scope. A method without a scope needs `admin`.
+    `permissions = {"GET": "llm.view_content"}` is what a person needs besides.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
@@ -51,7 +52,10 @@ class RolePermission(BasePermission):
                 )
             return True
         role: Role = _named(view, "roles", method) or ROLE_FOR_SCOPE.get(scope, OWNER)
-        return reaches(getattr(request.user, "role", None), role)
+        permission = _named(view, "permissions", method)
+        return reaches(getattr(request.user, "role", None), role) and (
+            permission is None or request.user.has_perm(permission)
+        )
 
 
 class SignedIn(BasePermission):
@@ -62,6 +66,13 @@ class SignedIn(BasePermission):
         return isinstance(request.auth, KeyCaller) or bool(
             getattr(request.user, "role", None)
         )
+
+
+def allows(request: Request, permission: str, *scopes: Scope) -> bool:
+    """Say whether a person has a permission, or a key any of some scopes."""
+    if isinstance(request.auth, KeyCaller):
+        return any(grants(request.auth.scopes, scope) for scope in scopes)
+    return request.user.has_perm(permission)
 
 
 def caller_name(request: Request) -> str:
