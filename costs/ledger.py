@@ -259,6 +259,18 @@ class Ledger:
     async def _reserve(
         self, batch: Sequence[Reservation]
     ) -> Sequence[tuple[int, ...] | Refusal | Exception]:
+        try:
+            return await self._try_to_reserve(batch)
+        except psycopg.OperationalError as error:
+            log.warning("reserving over a new connection: %s", error)
+        # The old one may have been lost before or after it reserved.
+        async with self._hold_line as connection:
+            await connection.execute(_FREE, [[each.attempt_id for each in batch]])
+        return await self._try_to_reserve(batch)
+
+    async def _try_to_reserve(
+        self, batch: Sequence[Reservation]
+    ) -> Sequence[tuple[int, ...] | Refusal | Exception]:
         async with self._hold_line as connection:
             cursor = await connection.execute(
                 _RESERVE,

@@ -1,5 +1,6 @@
 """What every part of the suite may use: a running installation of the product."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
@@ -44,11 +45,18 @@ def installation_database(django_db_blocker: Blocker, worker_id: str) -> Iterato
 
     Tests that go through a real server share it, so each uses names of its own.
     """
-    name = f"devora_installed_{worker_id}_{os.getpid()}"
+    with migrated_database(f"installed_{worker_id}", django_db_blocker) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def migrated_database(purpose: str, blocker: Blocker) -> Iterator[str]:
+    """Make a database with our tables for a while; yields its name."""
+    name = f"devora_{purpose}_{os.getpid()}"
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
         try:
-            with django_db_blocker.unblock(), orm_on(name):
+            with blocker.unblock(), orm_on(name):
                 call_command("migrate", verbosity=0)
             yield name
         finally:

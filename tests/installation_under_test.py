@@ -154,11 +154,13 @@ class Installation:
         with self._unblock(), orm_on(self.database):
             yield
 
-    def caller(self, *, scopes: Sequence[str] = ("call",), team: str = "") -> Caller:
+    def caller(
+        self, *, scopes: Sequence[str] = ("call",), team: str = "", name: str = ""
+    ) -> Caller:
         """Make an agent with a key, in a team of its own unless one is named."""
         from llm.services import agent_ensure, apikey_create
 
-        name = f"agent-{next(self._names)}-{uuid.uuid4().hex[:6]}"
+        name = name or f"agent-{next(self._names)}-{uuid.uuid4().hex[:6]}"
         with self.orm():
             agent = agent_ensure(slug=name, team=team or f"team-{name}")
             token = apikey_create(agent=agent, scopes=scopes)

@@ -22,7 +22,8 @@ class Books:
     def __init__(self, url: str, *, journal: Journal | None = None) -> None:
         self.url = url
         self.team = f"team-{uuid.uuid4().hex[:8]}"
-        self.ledger = Ledger(url, journal=journal)
+        # Its connections have a name of their own, for tests that break them.
+        self.ledger = Ledger(url, label=self.team, journal=journal)
 
     async def query(self, sql: str, *values: object) -> list[Any]:
         connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)

@@ -25,6 +25,7 @@ from playwright.sync_api import (
 from devora_ops.common.models import User
 from devora_ops.common.people import give_role
 from devora_ops.common.roles import Role
+from tests.conftest import Blocker, migrated_database
 from tests.installation_under_test import Caller, Installation
 
 AXE = Path(__file__).parent / "vendor/axe-4.14.1.min.js.gz"
@@ -54,6 +55,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _chromium() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def installation(
+    django_db_blocker: Blocker, worker_id: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Run the product over a database of the pages' own, as a new installation has it.
+
+    The suite's shared one fills with hundreds of agents, whose names crowd the menus.
+    """
+    with (
+        migrated_database(f"pages_{worker_id}", django_db_blocker) as database,
+        Installation(
+            database=database,
+            folder=tmp_path_factory.mktemp("pages"),
+            unblock=django_db_blocker.unblock,
+        ) as running,
+    ):
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.e2e.conftest import call
+
 FIRST_ROW = "#feed tbody tr:first-child"
 DRAWN = ".plot.is-drawn"
 
@@ -122,6 +124,17 @@ def test_the_keyboards_single_keys_can_be_switched_off(visit, caller):
 def test_nothing_scrolls_sideways(visit, caller, width):
     window = visit(viewport={"width": width, "height": 800})
     window.open(f"/?agent={caller.agent}")
+    expect(window.page.locator("#panel-standing h3")).to_have_count(2)
+    root = "document.documentElement"
+    assert window.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+
+
+def test_the_longest_names_scroll_nothing_sideways(visit, installation):
+    caller = installation.caller(name="a" * 64, team="t" * 64)
+    call(installation, caller)
+    installation.calls(caller)
+    window = visit(viewport={"width": 320, "height": 800})
+    window.open(f"/?agent={caller.agent}&team={caller.team}")
     expect(window.page.locator("#panel-standing h3")).to_have_count(2)
     root = "document.documentElement"
     assert window.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
