@@ -20,7 +20,10 @@ from tests.own_redis import DEADLINE_S, OwnRedis
 
 # Times are judged by the benchmarks; here another process may have the processor.
 settings.register_profile(
-    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "suite",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
 

@@ -148,7 +148,9 @@ class _Past:
         monthly, daily = self._budgets
         *_, this_month = months = self._charges.spent(monthly)
         _limit(monthly, max(this_month / Decimal("0.8"), sum(months, Decimal(0)) / 4))
-        _limit(daily, max(self._charges.spent(daily)) * Decimal("1.6"))
+        # At least what the worst case of a call needs, however little was spent.
+        usual = max(self._charges.spent(daily)) * Decimal("1.6")
+        _limit(daily, max(usual, Decimal(1)))
 
 
 def _limit(budget: Budget, amount: Decimal) -> None:
