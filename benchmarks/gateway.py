@@ -28,6 +28,7 @@ _WARM_S = 1.0
 _SETTLED_S = 0.4  # longer than the windows that settlements and content wait for
 
 LEAST_RATIO = 0.4
+LEAST_PLAIN_RATIO = 0.25
 MOST_OVERHEAD_MS = 1.5
 MOST_FIRST_TOKEN_MS = 1.5
 MOST_POSTGRES_MS = 0.1
@@ -43,11 +44,16 @@ class Subject:
     server: Server
     prefix: str = ""
     key: str = "sk-nobody"
+    cache: bool = False
 
     def target(self, model: str, *, stream: bool = False) -> load.Target:
         """Return where to send requests for a model of the simulator."""
         return load.Target(
-            self.server.port, self.prefix + model, key=self.key, stream=stream
+            self.server.port,
+            self.prefix + model,
+            key=self.key,
+            stream=stream,
+            cache=self.cache,
         )
 
 
@@ -133,10 +139,20 @@ def main() -> int:
             Subject("direct", simulator),
             Subject("bare aiohttp proxy", bare),
             Subject("gateway", product, prefix="bench/", key=installation.key),
+            Subject(
+                "gateway, limits and cache",
+                product,
+                prefix="bench/",
+                key=installation.limited_key,
+                cache=True,
+            ),
         ]
         comparison = Comparison(subjects, installation)
         comparison.run(ROUNDS)
-        wrong = books.check(stage, installation, comparison.series["gateway"].answered)
+        answered = sum(
+            comparison.series[each.name].answered for each in subjects if each.prefix
+        )
+        wrong = books.check(stage, installation, answered)
         print(
             f"\nGateway hot path: {stage.describe()}; {ROUNDS} rounds, median (range)"
         )
@@ -144,7 +160,7 @@ def main() -> int:
 
 
 def _print(comparison: Comparison, wrong: list[str]) -> int:
-    direct, bare, gateway = comparison.series.values()
+    direct, bare, plain, gateway = comparison.series.values()
     print(
         table(
             [
@@ -160,16 +176,19 @@ def _print(comparison: Comparison, wrong: list[str]) -> int:
         )
     )
     ratios = _pairs(gateway.per_second, bare.per_second, lambda a, b: a / b)
+    without = _pairs(plain.per_second, bare.per_second, lambda a, b: a / b)
     lean = _pairs(bare.cpu_ms, gateway.cpu_ms, lambda a, b: a / b)
     over = _pairs(gateway.idle_p50_ms, direct.idle_p50_ms, lambda a, b: a - b)
     ttft = _pairs(gateway.first_byte_ms, direct.first_byte_ms, lambda a, b: a - b)
     print(f"\nratio gateway/bare      {spread(ratios)}; by CPU time {spread(lean)}")
+    print(f"without limits or cache {spread(without)}")
     print(f"p50 over direct, c1     {spread(over)} ms")
     print(f"stream TTFT over direct {spread(ttft)} ms\n")
     for problem in [*comparison.errors, *wrong]:
         print(f"MISS  {problem}")
     verdicts = [
         verdict("ratio to the bare proxy", median(ratios), least=LEAST_RATIO),
+        verdict("without limits or cache", median(without), least=LEAST_PLAIN_RATIO),
         verdict("p50 over direct, ms", median(over), most=MOST_OVERHEAD_MS),
         verdict("first token over direct, ms", median(ttft), most=MOST_FIRST_TOKEN_MS),
         verdict(
@@ -180,7 +199,8 @@ def _print(comparison: Comparison, wrong: list[str]) -> int:
     ]
     print("\n".join(verdicts))
     if not wrong:
-        print(f"ok    {gateway.answered:,} answers, each in the ledger exactly once")
+        answered = plain.answered + gateway.answered
+        print(f"ok    {answered:,} answers, each in the ledger exactly once")
     missed = comparison.errors or wrong or any(v.startswith("MISS") for v in verdicts)
     return 1 if missed else 0
 

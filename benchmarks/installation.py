@@ -24,11 +24,12 @@ _PROVIDE = "from benchmarks.provision import provide; print(provide())"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where it is, and the key that its agent calls with."""
+    """Where it is, and the keys of its agents: one without limits, one with all."""
 
     postgres: EmbeddedPostgres
     environ: Mapping[str, str]
     key: str
+    limited_key: str
 
     def postgres_cpu_s(self) -> float:
         """Return the CPU time that Postgres has used so far."""
@@ -53,8 +54,8 @@ def install(stage: Stage, simulator: Server) -> Installation:
         "BENCHMARK_UPSTREAM": str(simulator.port),
     }
     stage.run("migrate", "manage.py", "migrate", "--skip-checks", environ=environ)
-    key = shell(stage, "provision", _PROVIDE, environ)
-    return Installation(postgres, environ, key)
+    keys = shell(stage, "provision", _PROVIDE, environ).split(",")
+    return Installation(postgres, environ, *keys)
 
 
 def shell(stage: Stage, name: str, statement: str, environ: Mapping[str, str]) -> str:

@@ -35,6 +35,7 @@ class Target:
     path: str = "/v1/chat/completions"
     key: str = "sk-nobody"
     stream: bool = False
+    cache: bool = False
 
     def requests(self) -> Iterator[bytes]:
         """Return requests without end, no two with the same text in all the loads."""
@@ -58,7 +59,7 @@ class Target:
             f"POST {self.path} HTTP/1.1",
             f"Host: 127.0.0.1:{self.port}",
             "Accept: application/json",
-            "X-Devora-Cache-Control: use",
+            *(["X-Devora-Cache-Control: use"] if self.cache else []),
             "Content-Type: application/json",
             "User-Agent: benchmark",
             f"Authorization: Bearer {self.key}",

@@ -17,8 +17,12 @@ _AMPLE = Decimal(1_000_000)
 
 
 def provide() -> str:
-    """Make an agent under two hard budgets, the simulator as provider; return a key."""
+    """Make two agents under two hard budgets, the simulator as provider; return keys.
+
+    The first key has no limits, the second and its agent have all.
+    """
     agent = services.agent_ensure(slug="bench", team="bench-team")
+    limited = services.agent_ensure(slug="limited", team="bench-team")
     provider = services.provider_ensure(
         slug=PROVIDER,
         kind="compatible",
@@ -31,22 +35,18 @@ def provide() -> str:
     create_budget(actor="benchmark", name="Everybody", limit_usd=_AMPLE)
     create_budget(
         actor="benchmark",
-        name="One agent",
+        name="One team",
         limit_usd=_AMPLE,
         period="day",
-        agent=agent.slug,
+        team="bench-team",
     )
-    key = services.apikey_create(agent=agent)
-    ample = {
-        "requests_per_minute": int(_AMPLE) * 100,
-        "tokens_per_minute": int(_AMPLE) * 1000,
-        "concurrent_calls": int(_AMPLE),
-    }
-    for limited in (agent, agent.keys.get()):
-        for name, most in ample.items():
-            setattr(limited, name, most)
-        limited.save()
-    return key
+    ample = dict.fromkeys(services.LIMITS, int(_AMPLE) * 1000)
+    type(limited).objects.filter(pk=limited.pk).update(**ample)
+    keys = (
+        services.apikey_create(agent=agent),
+        services.apikey_create(agent=limited, limits=ample),
+    )
+    return ",".join(keys)
 
 
 def sign_in() -> str:

@@ -39,7 +39,8 @@ T = TypeVar("T")
 HEARTBEAT_S = 5.0
 # After a silence of our own, the others have this long to be heard again.
 _SETTLING_DOWN_S = 3 * HEARTBEAT_S
-HOLD_TIMEOUT_S = 2.0
+HOLD_TIMEOUT_S = 1.7
+_EXPIRE_EVERY_S = 0.2
 REPLAY_EVERY_S = 5.0
 PATIENCE_S = 5.0  # how long settlements wait in memory before they go to the journal
 STOP_S = 2.0
@@ -109,6 +110,7 @@ class Ledger:
             url, f"devora-{label}-holds", durable=False, again=self._restore
         )
         self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
+        self._waiting: dict[asyncio.Future[Any], float] = {}
         self._beaten_at = self._heard_since = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
         self._freeing: set[asyncio.Task[None]] = set()
@@ -118,6 +120,7 @@ class Ledger:
         await self._beat()
         self._tasks = [
             asyncio.create_task(_every(HEARTBEAT_S, self._beat)),
+            asyncio.create_task(_every(_EXPIRE_EVERY_S, self._expire)),
             asyncio.create_task(_every(REPLAY_EVERY_S, self.replay, at_once=True)),
             asyncio.create_task(_every(sweeping.EVERY_S, self.sweep)),
         ]
@@ -151,9 +154,9 @@ class Ledger:
         Postgres cannot be asked: without it no call may leave.
         """
         making = self._holds.put(reservation)
+        self._waiting[making] = time.monotonic()
         try:
-            async with asyncio.timeout(HOLD_TIMEOUT_S):
-                answer = await making
+            answer = await making
         except (psycopg.Error, OSError, TimeoutError) as error:
             self._give_back(reservation)  # it may have been made all the same
             log.warning("cannot reserve: %r", error)
@@ -164,6 +167,8 @@ class Ledger:
             if making.done() and not making.cancelled() and not making.exception():
                 self._abandoned(reservation, making.result())
             raise
+        finally:
+            del self._waiting[making]
         if isinstance(answer, Refusal):
             raise BudgetExceeded(
                 f"Budget {answer.budget_id} has ${answer.room.normalize():f} left; this "
@@ -172,6 +177,17 @@ class Ledger:
             )
         self._open[reservation.attempt_id] = (reservation, answer)
         return answer
+
+    async def _expire(self) -> None:
+        """Let nobody wait for a hold longer than a caller can be kept.
+
+        One look at all costs the calls nothing; a time-out of its own, each a tenth of
+        what a hold takes.
+        """
+        late = time.monotonic() - HOLD_TIMEOUT_S
+        for making, since in list(self._waiting.items()):
+            if since < late and not making.done():
+                making.set_exception(TimeoutError("Postgres does not answer"))
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Hand over what became of attempts; the future is done once it is durable."""

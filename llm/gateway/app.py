@@ -30,6 +30,7 @@ from llm.gateway.expansion import Expand
 from llm.gateway.formats import CHAT, EMBEDDINGS, MESSAGES, Format
 from llm.gateway.health import Health, breakers
 from llm.gateway.http import (
+    BodyReader,
     ClientGoneError,
     Receive,
     Scope,
@@ -110,8 +111,10 @@ class Gateway:
         self._line = RedisLine(config.redis_url)
         self._limiter = Limiter(self._line, processes=config.processes)
         answering = Answering(books, dispatcher, CacheStore(self._line))
+        self._bodies = BodyReader()
         self._market = LiveMarket(self._pool, prices, self._catalogue)
         self._service = Service(
+            bodies=self._bodies,
             books=books,
             answering=answering,
             limiter=self._limiter,
@@ -138,12 +141,14 @@ class Gateway:
         await self._pool.open()
         await self._uses.start()
         await self._market.start()
+        self._bodies.start()
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""
         await self._ledger.stop()
         await self._uses.stop()
         await self._market.stop()
+        self._bodies.stop()
         await self._recorder.flushed()
         await self._health.told()
         await self._discovery.written()

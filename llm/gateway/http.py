@@ -1,6 +1,7 @@
 """Bytes in and out of ASGI: bodies with a limit and a deadline, JSON answers."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
@@ -15,7 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 MOST_BODY_BYTES = 32 * 2**20
-BODY_TIMEOUT_S = 15.0
+BODY_TIMEOUT_S = 13.0  # and a second until somebody looks
 _REQUEST_ID_BYTES = 64
 
 
@@ -45,19 +46,59 @@ def request_id(scope: Scope) -> str:
     return uuid7().hex
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """Return the whole body; raises PayloadTooLarge, InvalidRequest, ClientGoneError."""
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
-        raise _too_large()
-    try:
-        # A body that trickles in, or never comes, must not hold a connection for ever.
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+class BodyReader:
+    """Reads bodies, and ends those that trickle in or never come.
+
+    One look a second at all of them; a time-out of its own would cost each call more
+    than reading its body does.
+    """
+
+    def __init__(self) -> None:
+        self._reading: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watch = asyncio.create_task(self._end_late_ones())
+
+    def stop(self) -> None:
+        """Stop watching."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def read(self, scope: Scope, receive: Receive) -> bytes:
+        """Return the whole body.
+
+        Raises PayloadTooLarge, InvalidRequest, ClientGoneError.
+        """
+        declared = header(scope, b"content-length")
+        if declared and declared.isdigit() and int(declared) > MOST_BODY_BYTES:
+            raise _too_large()
+        task = asyncio.current_task()
+        assert task is not None, "a request is served in a task"
+        self._reading[task] = time.monotonic()
+        try:
             return await _whole_body(receive)
-    except TimeoutError as error:
-        raise InvalidRequest(
-            "The request's body did not arrive in time.", status=408, code="timeout"
-        ) from error
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            self._late.discard(task)
+            task.uncancel()
+            raise InvalidRequest(
+                "The request's body did not arrive in time.", status=408, code="timeout"
+            ) from None
+        finally:
+            del self._reading[task]
+
+    async def _end_late_ones(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            late = time.monotonic() - BODY_TIMEOUT_S
+            for task, since in list(self._reading.items()):
+                if since < late and task not in self._late:
+                    self._late.add(task)
+                    task.cancel()
 
 
 async def _whole_body(receive: Receive) -> bytes:

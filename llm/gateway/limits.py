@@ -8,6 +8,7 @@ for the first minute after its return: Redis may have forgotten what was admitte
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -193,7 +194,7 @@ def _now() -> float:
 
 
 def _second() -> int:
-    return int(_now())
+    return int(time.monotonic())
 
 
 def _leases_key(name: str) -> str:

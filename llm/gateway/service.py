@@ -13,7 +13,7 @@ from llm.gateway.books import Books
 from llm.gateway.caching import policy_of, read_wish
 from llm.gateway.call import Call
 from llm.gateway.expansion import Expand, Expanded
-from llm.gateway.http import Receive, Scope, Send, header, read_body, send_error
+from llm.gateway.http import BodyReader, Receive, Scope, Send, header, send_error
 from llm.gateway.limits import Admission, Limiter
 from llm.gateway.planning import make_plan
 from llm.gateway.routing import Asked, Market
@@ -29,6 +29,7 @@ _BYTES_A_TOKEN = 4  # of an estimate, which the call's end corrects
 class Service:
     """Serves calls of every format with what one process keeps."""
 
+    bodies: BodyReader
     books: Books
     answering: Answering
     limiter: Limiter
@@ -44,7 +45,7 @@ class Service:
         A client that hangs up while it still sends its request has made no call.
         """
         try:
-            raw = await read_body(scope, receive)
+            raw = await self.bodies.read(scope, receive)
         except DevoraError as error:
             await self._refuse(call, error, send)
             return
