@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import JSONField, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -13,10 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from costs.models import Call
 from devora_ops.common import apikeys, audit
-from devora_ops.common.forms import SafeModelAdmin
+from devora_ops.common.forms import SafeJSONFormField, SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 from llm.admin_content import CallWithContentAdmin
 from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
@@ -336,6 +337,17 @@ class TargetInline(TabularInline):  # type: ignore[misc]
     autocomplete_fields = ("model",)
     ordering = ("position", "id")
     extra = 1
+    formfield_overrides = {
+        JSONField: {
+            "form_class": SafeJSONFormField,
+            "widget": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        }
+    }
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RouteTarget]:
+        """Return targets with what names them."""
+        targets: QuerySet[RouteTarget] = super().get_queryset(request)
+        return targets.select_related("model__provider")
 
 
 @admin.register(Route)

@@ -245,7 +245,7 @@ class RouteTarget(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.route_id} → {self.model_id}"
+        return str(self.model)
 
     def clean(self) -> None:
         """Refuse conditions that the gateway would not understand."""

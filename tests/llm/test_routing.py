@@ -271,3 +271,43 @@ def test_the_live_rollups_tell_the_fastest_strategy_who_is_fast(
         return sum(ask(made.slug) == names_[1] for _ in range(10)) >= 7
 
     wait_until(mostly_fast, within_s=20)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "conditions", ['{"moon": 1}', "[]", '{"agents": "a"}', '{"a": NaN}', '"\\u0000"']
+)
+def test_conditions_that_mean_nothing_are_a_form_error(conditions: str):
+    from django.contrib.auth import get_user_model
+    from django.test import Client
+
+    from llm.models import Route
+    from llm.services import model_ensure, provider_ensure
+
+    provider = provider_ensure(
+        slug="p",
+        kind="compatible",
+        base_url="http://x/v1",
+        secret="",
+        from_environment=True,
+    )
+    model = model_ensure(provider=provider, name="m")
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser("boss"))
+    answer = client.post(
+        "/admin/llm/route/add/",
+        {
+            "slug": "r",
+            "strategy": "priority",
+            "default_max_tokens": "4096",
+            "is_active": "on",
+            "targets-TOTAL_FORMS": "1",
+            "targets-INITIAL_FORMS": "0",
+            "targets-0-position": "0",
+            "targets-0-model": str(model.pk),
+            "targets-0-weight": "1",
+            "targets-0-conditions": conditions,
+        },
+    )
+    assert answer.status_code == 200
+    assert not Route.objects.exists()
