@@ -6,8 +6,6 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-PROMPT_PREFIX = "prompt:"
-
 
 class Expanded(Protocol):
     """A request with its prompt rendered, and what it was rendered from."""

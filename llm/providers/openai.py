@@ -13,10 +13,6 @@ INPUT_INCLUDES_CACHE = True
 MOST_TOKENS = 20_000_000  # no context window is larger; a bigger count is nonsense
 
 
-# What `prompt_tokens` counts: everything that went in, cache reads and writes too.
-INPUT_INCLUDES_CACHE = True
-
-
 def chat_url(upstream: Upstream) -> str:
     """Return where chat completions are posted to, whether or not /v1 was typed."""
     return _url(upstream.base_url, upstream.kind, "chat/completions")
