@@ -27,6 +27,8 @@ from prompts.models import Prompt, PromptVersion
 from prompts.runtime import DEFAULT_LABEL
 from prompts.services import label_move
 
+_MOST_VALUE = 1e12
+_BINARY = frozenset({"success", "completed"})
 _STANDARD_METRICS = frozenset(Metric.values) | {"quality", "completed", "thumbs"}
 
 
@@ -194,6 +196,12 @@ def outcome_record(
         raise _conflict(experiment)
     if not math.isfinite(value):
         raise InvalidRequest(_("A finite number is needed."), param="value")
+    # Sums of squares have to stay numbers; a rate is counted in ones.
+    if abs(value) > _MOST_VALUE or (metric in _BINARY and value not in (0, 1)):
+        raise InvalidRequest(
+            _("Rates take 0 or 1, other metrics values up to a trillion."),
+            param="value",
+        )
     _check_metric(experiment, metric)
     outcome = Outcome(experiment=experiment, metric=metric, value=value)
     if call_id is not None:

@@ -1,9 +1,11 @@
-"""A cap on request bodies, before anything keeps them.
+"""A cap on request bodies in size and in time, before anything keeps them.
 
-Django writes a body to disk as it comes and looks at its size afterwards, so without a
-proxy in front anybody could fill the disk.
+Django writes a body to disk as it comes and looks at its size afterwards, and waits for
+it as long as its sender likes; so without a proxy in front anybody could fill the disk
+or hold connections.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
@@ -19,37 +21,61 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # A document of 25 MB and the form around it.
 MAX_BYTES: Final = 27_262_976
+TIMEOUT_S: Final = 13.0
 
 
 class _TooLarge(Exception):
     """More bytes came than may."""
 
 
-class BodyLimit:
-    """Answers 413 as soon as a body is, or announces to be, too large."""
+class _TooSlow(Exception):
+    """The body has not come in time."""
 
-    def __init__(self, application: Application, *, max_bytes: int = MAX_BYTES) -> None:
+
+class BodyLimit:
+    """Answers 413 as soon as a body is, or announces to be, too large, 408 if it is slow.
+
+    timeout_s: of silence while the body is not whole.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        max_bytes: int = MAX_BYTES,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self._application = application
         self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting."""
         if scope["type"] != "http":
             await self._application(scope, receive, send)
         elif _announced(scope) > self._max_bytes:
-            await _refuse(send)
+            await _refuse(send, *_LARGE)
         else:
             try:
                 await self._application(scope, self._counted(receive), send)
             except _TooLarge:
-                await _refuse(send)
+                await _refuse(send, *_LARGE)
+            except _TooSlow:
+                await _refuse(send, *_SLOW)
 
     def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+        seen, whole = 0, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            # Behind the body comes word that the client has gone: that may take long.
+            limit_s = None if whole else self._timeout_s
+            try:
+                async with asyncio.timeout(limit_s):
+                    message = await receive()
+            except TimeoutError:
+                raise _TooSlow from None
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
                 raise _TooLarge
@@ -63,18 +89,18 @@ def _announced(scope: Scope) -> int:
     return int(given) if given.isdigit() else 0
 
 
-async def _refuse(send: Send) -> None:
-    error = {
-        "code": "payload_too_large",
-        "detail": "The body is too large.",
-        "attr": None,
-    }
+_LARGE = (413, "payload_too_large", "The body is too large.")
+_SLOW = (408, "timeout", "The request's body did not arrive in time.")
+
+
+async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
+    error = {"code": code, "detail": detail, "attr": None}
     headers = [
         (b"content-type", b"application/json"),
         (b"connection", b"close"),
         (b"cache-control", b"no-store"),
         (b"x-request-id", uuid7().hex.encode()),
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     body = orjson.dumps({"type": "client_error", "errors": [error]})
     await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,7 @@
 """Bodies that are too large end before anybody keeps them."""
 
+import asyncio
+
 import orjson
 
 from devora_ops.common.body_limit import BodyLimit
@@ -56,3 +58,41 @@ async def test_a_body_that_says_nothing_is_cut_when_it_is_too_large():
     listener = Listener()
     assert await listener.ask(b"12345", b"67890", b"1", b"2") == 413
     assert listener.read == 10
+
+
+async def test_a_body_that_never_comes_is_not_waited_for():
+    listener = Listener()
+    whole = asyncio.Event()
+
+    async def receive():
+        await whole.wait()
+
+    async def send(message):
+        listener.sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"content-length", b"5")]}
+    await BodyLimit(listener, timeout_s=0.05)(scope, receive, send)
+    assert listener.sent[0]["status"] == 408
+    body = orjson.loads(listener.sent[1]["body"])
+    assert body["errors"][0]["code"] == "timeout"
+
+
+async def test_who_waits_for_word_of_the_client_waits_as_long_as_he_likes():
+    messages = [{"type": "http.request", "body": b"12345"}]
+
+    async def application(scope, receive, send):
+        await receive()
+        told = await receive()  # as Django does while a view is at work
+        assert told["type"] == "http.disconnect"
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        await asyncio.sleep(0.2)
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        raise AssertionError("nothing was to be refused")
+
+    limit = BodyLimit(application, timeout_s=0.05)
+    await limit({"type": "http", "headers": []}, receive, send)

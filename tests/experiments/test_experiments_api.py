@@ -121,6 +121,17 @@ def test_an_outcome_may_be_of_any_metric_that_is_known(api, caller, metric):
     assert _post(caller, f"{TONE}outcomes/", body).status_code == 201
 
 
+@pytest.mark.parametrize(
+    ("metric", "value"),
+    [("score", 1e308), ("score", -2e12), ("success", 0.5), ("success", 1e308)],
+)
+def test_a_value_that_would_spoil_the_sums_is_refused(running, caller, metric, value):
+    _assigned(caller, "u")
+    body = {"unit": "u", "metric": metric, "value": value}
+    assert _post(caller, f"{TONE}outcomes/", body).status_code == 400
+    assert not Outcome.objects.exists()
+
+
 def test_an_outcome_of_a_metric_that_nobody_declared_is_refused(running, caller):
     _assigned(caller, "u")
     body = {"unit": "u", "metric": "sucess", "value": 1}
