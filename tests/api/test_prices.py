@@ -121,4 +121,4 @@ def test_an_added_price_is_what_the_next_calls_cost(installation):
         json={"model": model, "per_request": "0.25"},
     )
     assert added.status_code == 201, added.text
-    wait_until(lambda: cost() == "0.25", within_s=3)
+    wait_until(lambda: cost() == "0.25")

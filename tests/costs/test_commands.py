@@ -130,7 +130,7 @@ def test_a_new_key_is_alone_on_stdout_and_works_at_once(installation: Installati
     def answer(path: str) -> int:
         return httpx.get(f"{installation.url}{path}", headers=headers).status_code
 
-    wait_until(lambda: answer("/v1/models") == 200, within_s=2)
+    wait_until(lambda: answer("/v1/models") == 200)
     assert answer("/api/v1/calls/") == 200
     assert key not in made.stderr
     (row,) = installation.rows(

