@@ -11,6 +11,7 @@ import pytest
 
 from devora_ops.embedded.process import Launch
 from devora_ops.supervisor import Child, Supervisor
+from tests.installation_under_test import wait_until
 
 _SLEEP = "import time; time.sleep(600)"
 _CHATTY = "import time; print('all is well', flush=True); time.sleep(600)"
@@ -21,7 +22,10 @@ except KeyError as error:
     raise RuntimeError("the real cause") from error
 """
 _FAIL = "raise SystemExit('nothing works')"
-_DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+_DEAF = (
+    "import signal, time; signal.signal(15, signal.SIG_IGN);"
+    "print('deaf', flush=True); time.sleep(600)"
+)
 _WITH_CHILD = (
     "import subprocess, sys, time;"
     "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
@@ -116,6 +120,7 @@ def test_it_kills_a_child_that_does_not_stop_in_time(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
     child = supervisor.add(_child(tmp_path, _DEAF, grace_s=0.2))
+    _wait_for_the_deaf(tmp_path)
     process = child.process
     assert process is not None
     supervisor.stop()
@@ -139,6 +144,11 @@ def test_it_cuts_a_log_that_grew_too_long(
     assert (tmp_path / "web.log.1").stat().st_size == 11 << 20
 
 
+def _wait_for_the_deaf(logs: Path) -> None:
+    """Return once the child hears no signals: before that, one would end it."""
+    wait_until(lambda: any("deaf" in log.read_text() for log in logs.rglob("*.log")))
+
+
 def _supervising(
     logs: Path, script: str
 ) -> tuple[subprocess.Popen[bytes], psutil.Process]:
@@ -160,6 +170,7 @@ def test_a_signal_stops_every_child(tmp_path: Path, sent: signal.Signals) -> Non
 
 def test_a_second_signal_does_not_wait_for_the_deaf(tmp_path: Path) -> None:
     process, child = _supervising(tmp_path, _DEAF)
+    _wait_for_the_deaf(tmp_path)
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1)
