@@ -129,6 +129,17 @@ def test_nothing_scrolls_sideways(visit, caller, width):
     assert window.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
 
 
+@pytest.mark.parametrize(
+    "form", ["llm/apikey", "llm/agent", "llm/route", "llm/provider", "costs/price"]
+)
+def test_no_form_scrolls_sideways_on_a_phone(visit, form):
+    window = visit(role="Owner", viewport={"width": 390, "height": 800})
+    window.open(f"/admin/{form}/add/")
+    expect(window.page.locator(".form-rows").first).to_be_visible()
+    root = "document.documentElement"
+    assert window.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth")
+
+
 def test_the_longest_names_scroll_nothing_sideways(visit, installation):
     caller = installation.caller(name="a" * 64, team="t" * 64)
     call(installation, caller)

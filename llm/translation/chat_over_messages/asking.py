@@ -52,17 +52,24 @@ def request(body: Mapping[str, Any], *, model: str, max_tokens: int) -> dict[str
 
 def _plain_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is only named otherwise."""
-    stop, user = body.get("stop"), body.get("user") or body.get("safety_identifier")
-    stops = [stop] if isinstance(stop, str) else stop or []
+    user = body.get("user") or body.get("safety_identifier")
     fields = {
         # White space alone may end a chat, not a message.
-        "stop_sequences": [text for text in stops if str(text).strip()],
+        "stop_sequences": [text for text in _stops(body) if text.strip()],
         "metadata": {"user_id": str(user)} if user else None,
         "service_tier": _TIERS.get(str(body.get("service_tier"))),
         "cache_control": body.get("cache_control"),
         "stream": True if body.get("stream") else None,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _stops(body: Mapping[str, Any]) -> list[str]:
+    stop = body.get("stop") or []
+    stops = stop if isinstance(stop, list) else [stop]
+    if not all(isinstance(text, str) for text in stops):
+        raise malformed("stop", "`stop` must be a text or a list of texts.")
+    return stops
 
 
 def _response_type(body: Mapping[str, Any]) -> str:

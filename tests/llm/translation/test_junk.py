@@ -3,7 +3,7 @@
 import contextlib
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from devora_ops.common.errors import InvalidRequest
@@ -117,6 +117,7 @@ events = having(
 
 
 @settings(max_examples=300)
+@example({"messages": [{"role": "tool"}], "stop": True}, "claude-sonnet-5")
 @given(bodies, st.sampled_from(["claude-sonnet-5", "claude-haiku-4-5"]))
 def test_a_request_is_translated_or_refused(body, model):
     with contextlib.suppress(InvalidRequest):
