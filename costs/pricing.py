@@ -16,7 +16,8 @@ _INPUT_KINDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, although nobody changes one: see `costs.facts`.
+@dataclass(slots=True)
 class Usage:
     """Tokens of one attempt, each counted once: `input` is what no cache touched.
 
@@ -68,6 +69,17 @@ class Usage:
         """All tokens that came out."""
         return self.output + self.output_audio
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but text, and no cache had a part in it."""
+        return not (
+            self.cache_read
+            or self.cache_write_5m
+            or self.cache_write_1h
+            or self.input_audio
+            or self.output_audio
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
@@ -84,14 +96,16 @@ class Rates:
     def cost(self, usage: Usage) -> Decimal:
         """Sum exactly; what has no price of its own costs what plain tokens do."""
         plain_in, plain_out = self.input or _ZERO, self.output or _ZERO
+        cost = usage.input * plain_in + usage.output * plain_out
+        if usage.is_plain:
+            return cost
         write_5m = _first(self.cache_write_5m, plain_in)
         return (
-            usage.input * plain_in
+            cost
             + usage.cache_read * _first(self.cache_read, plain_in)
             + usage.cache_write_5m * write_5m
             + usage.cache_write_1h * _first(self.cache_write_1h, write_5m)
             + usage.input_audio * _first(self.input_audio, plain_in)
-            + usage.output * plain_out
             + usage.output_audio * _first(self.output_audio, plain_out)
         )
 
@@ -156,11 +170,11 @@ class Price:
         """Return the unrounded cost in USD of one attempt."""
         schedule = self.service_tiers.get(service_tier, self.standard)
         tokens = schedule.rates_for(usage.whole_input).cost(usage)
-        return (
-            tokens * self.regions.get(region, Decimal(1))
-            + usage.web_searches * self.web_search
-            + self.per_request
-        )
+        if region in self.regions:
+            tokens *= self.regions[region]
+        if usage.web_searches:
+            tokens += usage.web_searches * self.web_search
+        return tokens + self.per_request
 
     def worst_case(
         self,

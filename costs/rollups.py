@@ -18,7 +18,7 @@ import orjson
 from psycopg import sql
 
 from costs.facts import AttemptFact, CallFact, Settlement, Status, Who
-from devora_ops.common.ids import uuid7_time
+from devora_ops.common.ids import uuid7_ms
 from devora_ops.common.postgres import Connection
 
 _RATIO = math.log(1.05)
@@ -203,26 +203,39 @@ class Fold:
         self.work: defaultdict[Key, Measures] = defaultdict(Measures)
         self.minute: defaultdict[Key, Measures] = defaultdict(Measures)
         self.who: defaultdict[Key, Measures] = defaultdict(Measures)
+        self._found: dict[Key, Sequence[Measures]] = {}
 
     def add(self, settlement: Settlement) -> None:
         """Add a call's facts; its attempts count under the status the call ended with."""
         call = settlement.call
         status: Status = call.status if call else "error"
+        rows: Sequence[Measures] = ()
         if call is not None:
-            for measures in self._rows(call.id, call.who, call.model, status):
+            rows = self._rows(call.id, call.who, call.model, status)
+            for measures in rows:
                 measures.add_call(call)
         for attempt in settlement.attempts:
             # Under the call's bucket: a number and the calls behind it then agree.
-            for measures in self._rows(
-                attempt.call_id, attempt.who, attempt.model, status
-            ):
+            if not (call and call.who is attempt.who and call.model == attempt.model):
+                rows = self._rows(attempt.call_id, attempt.who, attempt.model, status)
+            for measures in rows:
                 measures.add_attempt(attempt)
 
     def _rows(
         self, call_id: uuid.UUID, who: Who, model: str, status: Status
-    ) -> tuple[Measures, ...]:
-        began = uuid7_time(call_id)
-        minute = began.replace(second=0, microsecond=0)
+    ) -> Sequence[Measures]:
+        """Return the rows that a call counts in; most of a batch count in the same."""
+        minute = uuid7_ms(call_id) // 60_000
+        found = self._found.get((minute, who, model, status))
+        if found is None:
+            found = self._find(minute, who, model, status)
+            self._found[minute, who, model, status] = found
+        return found
+
+    def _find(
+        self, minute_since_1970: int, who: Who, model: str, status: Status
+    ) -> Sequence[Measures]:
+        minute = dt.datetime.fromtimestamp(minute_since_1970 * 60, tz=dt.UTC)
         bucket = minute - dt.timedelta(minutes=minute.minute % 15)
         work = (
             who.team,

@@ -6,6 +6,7 @@ everything else is Django's and Channels'.
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -68,6 +69,17 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _django(scope, receive, send)
 
 
+def _spare_the_collector() -> None:
+    """Have the garbage collector leave alone what stays, and come less often.
+
+    Going through all of Django again and again cost a call a tenth of its time; a
+    call's own objects are in no cycles, so that few wait for the collector at all.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
     starts: list[Callable[[], Awaitable[Any]]] = [
@@ -81,6 +93,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     except Exception as error:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
+    _spare_the_collector()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     # What calls left to write comes first, then what they read from.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["requests", "tokens", "concurrent"]
 
@@ -47,9 +47,10 @@ class Limit:
         At most all of them: what is dearer than a whole minute waits for an empty one
         instead of for ever.
         """
-        if self.tokens_per_minute is None:
+        most = self.tokens_per_minute
+        if most is None:
             return 0
-        return max(1, min(tokens, self.tokens_per_minute))
+        return (tokens if tokens < most else most) or 1
 
     def share(self, processes: int) -> "Limit":
         """Return what one of several processes may admit on its own, at least one."""
@@ -64,8 +65,7 @@ class Limit:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One call that asks for room in all its buckets or in none."""
 
     buckets: Sequence[tuple[str, Limit]]
@@ -83,8 +83,7 @@ class Denial:
     retry_after_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What one bucket has counted in the minute that ends now, this call included.
 
     second: of which clock is up to whoever counted.

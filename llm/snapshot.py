@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from costs.facts import Who
 from devora_ops.common.crypto import FieldCipher, SealBroken
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
@@ -21,7 +22,8 @@ log = logging.getLogger("[LLM]")
 class Key:
     """A key that may call: its digest, its scopes, and whom it calls for.
 
-    limits: what counts its calls, the key and its agent, where they have limits.
+    limits: what counts its calls, the key and its agent, where they have limits. who:
+    the dimensions that its calls begin with.
     """
 
     public_id: str
@@ -32,6 +34,12 @@ class Key:
     team: str
     content: str
     limits: tuple[tuple[str, Limit], ...] = ()
+    who: Who = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Name who calls, once for all calls of the key."""
+        who = Who(team=self.team, agent=self.agent, key=self.public_id)
+        object.__setattr__(self, "who", who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +57,8 @@ class Upstream:
 class Target:
     """One model that can serve a request.
 
-    abilities: by name, False where it is known to lack one. conditions: which requests a
-    route sends it.
+    model: the name used everywhere, `provider/name`. abilities: by name, False where it
+    is known to lack one. conditions: which requests a route sends it.
     """
 
     upstream: Upstream
@@ -60,11 +68,11 @@ class Target:
     context_window: int | None = None
     abilities: Mapping[str, Any] = field(default_factory=dict)
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    model: str = field(init=False)
 
-    @property
-    def model(self) -> str:
-        """The name used everywhere: `provider/name`."""
-        return f"{self.upstream.slug}/{self.name}"
+    def __post_init__(self) -> None:
+        """Put the name together once, for every call asks for it several times."""
+        object.__setattr__(self, "model", f"{self.upstream.slug}/{self.name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,4 +21,9 @@ def first_uuid7_at(moment: dt.datetime) -> uuid.UUID:
 
 def uuid7_time(value: uuid.UUID) -> dt.datetime:
     """Return the moment a UUIDv7 was made, in UTC, to the millisecond."""
-    return dt.datetime.fromtimestamp((value.int >> 80) / 1000, tz=dt.UTC)
+    return dt.datetime.fromtimestamp(uuid7_ms(value) / 1000, tz=dt.UTC)
+
+
+def uuid7_ms(value: uuid.UUID) -> int:
+    """Return the moment a UUIDv7 was made, in milliseconds since 1970."""
+    return value.int >> 80

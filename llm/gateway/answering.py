@@ -1,6 +1,7 @@
 """Where a call's answer comes from: the cache, an identical call, or a provider."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +94,14 @@ class Answering:
 
 def _keepable(call: Call) -> bytes | None:
     """Return a call's whole answer, if it came to a proper end."""
-    if call.collector is None:
-        answer = call.answer
-        value: Any = orjson.loads(answer) if answer else None
-    else:
+    value: Mapping[str, Any] | None
+    if call.collector is not None:
         value = call.collector.answer()
-        answer = None if value is None else orjson.dumps(value)
-    if not isinstance(value, dict) or value.get("stop_reason") in _UNKEPT:
+    else:
+        value = call.answer and call.answer.value
+    if value is None or value.get("stop_reason") in _UNKEPT:
         return None
-    ends = (choice.get("finish_reason") for choice in value.get("choices") or ())
-    return None if any(end in _UNKEPT for end in ends) else answer
+    for choice in value.get("choices") or ():
+        if choice.get("finish_reason") in _UNKEPT:
+            return None
+    return call.answer.body if call.answer else orjson.dumps(value)

@@ -24,6 +24,7 @@ from llm.tokens import at_most
 log = logging.getLogger("[LLM]")
 
 _MOST_USAGE_BYTES = 16 * 1024
+_NOTHING = Usage()
 
 
 class Attempt:
@@ -116,13 +117,15 @@ class Attempt:
         usage = self.estimate(text) if told is None else self._believed(told)
         if told not in (None, usage):
             log.warning("attempt %s: usage beyond its bounds: %s", self.id, raw)
-        searches = max(usage.web_searches, int("web_search_options" in self.payload))
+        estimated = usage is not told
+        if "web_search_options" in self.payload and not usage.web_searches:
+            usage = replace(usage, web_searches=1)
         self.end(
             "settled",
-            usage=replace(usage, web_searches=searches),
+            usage=usage,
             raw_usage=raw,
             service_tier=service_tier,
-            estimated=usage is not told,
+            estimated=estimated,
             http_status=200,
             error_code=error_code,
         )
@@ -188,7 +191,7 @@ class Attempt:
             return None
         if state == "unknown":
             return self.amount
-        if usage == Usage():
+        if usage == _NOTHING:
             return Decimal(0)
         return round_usd(self.price.cost(usage, service_tier=service_tier))
 

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from devora_ops.common.errors import InvalidRequest
 
 DEFAULT_TTL_S = 3600
 _MOST_TTL_S = 30 * 86_400
+_LONGEST_HEADER = 200
 _DIRECTIVE = re.compile(r"(no-cache|no-store|use|max-age=(\d{1,8}))")
 # How an answer is sent, not what it says.
 _DELIVERY = ("stream", "stream_options")
@@ -60,8 +62,15 @@ def read_wish(header: str | None, body: dict[str, Any]) -> Wish:
         raise InvalidRequest(
             "`use_cache` must be true or false.", code="invalid", param="use_cache"
         )
+    if header and len(header) > _LONGEST_HEADER:
+        raise _unknown_directive()
+    return _wish(header or "", use)
+
+
+@lru_cache(maxsize=1024)
+def _wish(header: str, use: bool | None) -> Wish:
     wish = Wish(use=use, look=use is not False)
-    for directive in (header or "").replace(" ", "").lower().split(","):
+    for directive in header.replace(" ", "").lower().split(","):
         wish = _heed(wish, directive) if directive else wish
     return wish
 
@@ -69,17 +78,21 @@ def read_wish(header: str | None, body: dict[str, Any]) -> Wish:
 def _heed(wish: Wish, directive: str) -> Wish:
     match = _DIRECTIVE.fullmatch(directive)
     if match is None:
-        raise InvalidRequest(
-            "X-Devora-Cache-Control takes use, max-age=SECONDS, no-cache or no-store.",
-            code="invalid",
-            param="X-Devora-Cache-Control",
-        )
+        raise _unknown_directive()
     if directive == "no-cache":
         return Wish(wish.use, look=False, keep=wish.keep, max_age_s=wish.max_age_s)
     if directive == "no-store":
         return Wish(wish.use, look=False, keep=False)
     age = float(match.group(2)) if match.group(2) else wish.max_age_s
     return Wish(use=True, look=wish.look, keep=wish.keep, max_age_s=age)
+
+
+def _unknown_directive() -> InvalidRequest:
+    return InvalidRequest(
+        "X-Devora-Cache-Control takes use, max-age=SECONDS, no-cache or no-store.",
+        code="invalid",
+        param="X-Devora-Cache-Control",
+    )
 
 
 def policy_of(wish: Wish, version: Mapping[str, Any] | None) -> CachePolicy:

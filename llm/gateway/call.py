@@ -11,6 +11,7 @@ from typing import Any
 from costs.facts import AttemptFact, CallFact, Status, Who
 from costs.pricing import Usage
 from devora_ops.common.ids import uuid7
+from llm.gateway.codecs.protocol import Reading
 from llm.gateway.codecs.whole import Collector
 from llm.gateway.formats import Format
 from llm.snapshot import Key
@@ -32,7 +33,7 @@ class Call:
     requested: str = ""
     stream: bool = False
     body: dict[str, Any] = field(default_factory=dict)
-    who: Who = field(default_factory=Who)
+    who: Who = field(init=False)
     model: str = ""
     attempts: list[AttemptFact] = field(default_factory=list)
     unposted: list[AttemptFact] = field(default_factory=list)
@@ -45,13 +46,12 @@ class Call:
     room: tuple[int | None, int | None] = (None, None)
     cache: str = "off"
     saved_usd: Decimal = Decimal(0)
-    answer: bytes | None = None
+    answer: Reading | None = None
     collector: Collector | None = None
 
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
-        key = self.key
-        self.who = Who(team=key.team, agent=key.agent, key=key.public_id)
+        self.who = self.key.who
 
     def elapsed_ms(self) -> float:
         """Return how long ago the request arrived."""
@@ -66,6 +66,8 @@ class Call:
     def cost_usd(self) -> Decimal | None:
         """The sum over its attempts; None while none of them has a price."""
         known = [a.cost_usd for a in self.attempts if a.cost_usd is not None]
+        if len(known) == 1:
+            return known[0]
         if not known:
             return None if self.attempts else Decimal(0)
         return sum(known, Decimal(0))

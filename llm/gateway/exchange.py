@@ -98,7 +98,7 @@ class Exchange:
         attempt.bill(
             reading.usage, text=reading.text, service_tier=reading.service_tier
         )
-        call.answer = reading.body
+        call.answer = reading
         self.books.close(call, 200)
         self.books.keep(call, attempt.data, reading.body)
         headers = [*call.headers(), *call.cost_header()]

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from devora_ops.common.errors import RateLimited
@@ -45,9 +45,6 @@ class Admission:
             finish(tokens_used)
 
 
-_UNLIMITED = Admission()
-
-
 class Limiter:
     """Admits the calls of one process out of several that share a Redis.
 
@@ -59,11 +56,12 @@ class Limiter:
     ) -> None:
         self._line = line
         self._lease_s = lease_s
+        self._lease_ms = int(lease_s * 1000)
         self._local = LocalLimits(processes)
         self._admit = line.script(limit_scripts.ADMIT)
         self._finish = line.script(limit_scripts.FINISH)
         self._renew = line.script(limit_scripts.RENEW)
-        self._leases: set[tuple[str, str]] = set()
+        self._leases: dict[str, Asked] = {}  # by owner
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,14 +80,13 @@ class Limiter:
     ) -> Admission:
         """Make room in all the buckets or in none; raises RateLimited.
 
-        buckets: names such as `key:abc` with their limits; one without limits costs
-        nothing. tokens: an estimate, which `Admission.done` corrects. owner: the call's
-        id. A call dearer than a minute's tokens needs an empty minute.
+        buckets: names such as `key:abc` with their limits, of which each has some.
+        tokens: an estimate, which `Admission.done` corrects. owner: the call's id. A
+        call dearer than a minute's tokens needs an empty minute.
         """
-        limited = [each for each in buckets if each[1].limits]
-        if not limited:
-            return _UNLIMITED
-        asked = Asked(limited, tokens, owner)
+        if not buckets:
+            return Admission()
+        asked = Asked(buckets, tokens, owner)
         alone = self._alone()
         if alone:
             self._check(asked)
@@ -122,7 +119,7 @@ class Limiter:
         """Return what Redis has counted; None when it is away. Raises RateLimited."""
         if not self._line.is_up:
             return None
-        args: list[str | int] = [asked.owner, int(self._lease_s * 1000)]
+        args: list[str | int] = [asked.owner, self._lease_ms]
         for _, limit in asked.buckets:
             args += _arguments(limit, asked.tokens)
         try:
@@ -142,21 +139,20 @@ class Limiter:
     def _admitted(
         self, asked: Asked, taken: list[Taken], totals: list[Taken] | None
     ) -> Admission:
-        for name, limit in asked.buckets:
+        second, admission = _second(), Admission()
+        for (name, limit), total in zip(asked.buckets, totals or taken, strict=True):
             if limit.concurrent is not None:
-                self._leases.add((_leases_key(name), asked.owner))
-        if totals is not None:
-            for (name, _), total in zip(asked.buckets, totals, strict=True):
-                self._local.saw(name, total, _second())
-        limits = [limit for _, limit in asked.buckets]
-        counted = list(zip(limits, totals or taken, strict=True))
-        return Admission(
-            _least(
-                (limit.requests_per_minute, each.requests) for limit, each in counted
-            ),
-            _least((limit.tokens_per_minute, each.tokens) for limit, each in counted),
-            partial(self._end, asked, taken, totals),
-        )
+                self._leases[asked.owner] = asked
+            if totals is not None:
+                self._local.saw(name, total, second)
+            admission.remaining_requests = _least(
+                admission.remaining_requests, limit.requests_per_minute, total.requests
+            )
+            admission.remaining_tokens = _least(
+                admission.remaining_tokens, limit.tokens_per_minute, total.tokens
+            )
+        admission.finish = partial(self._end, asked, taken, totals)
+        return admission
 
     def _end(
         self,
@@ -166,16 +162,16 @@ class Limiter:
         tokens_used: int,
     ) -> None:
         args: list[str | int] = [asked.owner]
-        to_tell = False
+        second = _second()
+        to_tell = self._leases.pop(asked.owner, None) is not None
         for i, (name, limit) in enumerate(asked.buckets):
-            lease, reserved = _leases_key(name), limit.reserved(asked.tokens)
+            reserved = limit.reserved(asked.tokens)
             used = tokens_used if limit.tokens_per_minute is not None else reserved
-            to_tell |= used != reserved or (lease, asked.owner) in self._leases
-            self._leases.discard((lease, asked.owner))
+            to_tell |= used != reserved
             self._local.finish(
-                asked.owner, taken[i], name, beyond=used - reserved, now=_second()
+                asked.owner, taken[i], name, beyond=used - reserved, now=second
             )
-            args += [totals[i].second if totals else -1, reserved, used]
+            args += (totals[i].second if totals else -1, reserved, used)
         if to_tell:
             self._finish.tell(_keys(asked), args)
 
@@ -183,10 +179,15 @@ class Limiter:
         while True:
             await asyncio.sleep(self._lease_s / 3)
             self._local.sweep(_second())
-            leases = list(self._leases)
+            leases = [
+                (_names(name)[1], asked.owner)
+                for asked in self._leases.values()
+                for name, limit in asked.buckets
+                if limit.concurrent is not None
+            ]
             for i in range(0, len(leases), _LEASES_AT_ONCE):
                 keys, owners = zip(*leases[i : i + _LEASES_AT_ONCE], strict=True)
-                self._renew.tell(keys, (int(self._lease_s * 1000), *owners))
+                self._renew.tell(keys, (self._lease_ms, *owners))
 
 
 def _now() -> float:
@@ -197,34 +198,43 @@ def _second() -> int:
     return int(time.monotonic())
 
 
-def _leases_key(name: str) -> str:
-    return f"{_PREFIX}{name}:leases"
+@lru_cache(maxsize=10_000)
+def _names(bucket: str) -> tuple[str, str]:
+    """Return what Redis calls a bucket's window and its leases."""
+    return f"{_PREFIX}{bucket}:window", f"{_PREFIX}{bucket}:leases"
 
 
 def _keys(asked: Asked) -> list[str]:
-    keys = []
-    for name, _ in asked.buckets:
-        keys += [f"{_PREFIX}{name}:window", _leases_key(name)]
-    return keys
+    return [name for bucket, _ in asked.buckets for name in _names(bucket)]
 
 
-def _arguments(limit: Limit, tokens: int) -> list[int]:
-    most = (limit.requests_per_minute, limit.tokens_per_minute, limit.concurrent)
-    return [*(-1 if each is None else each for each in most), limit.reserved(tokens)]
+def _arguments(limit: Limit, tokens: int) -> tuple[int, int, int, int]:
+    requests, most, concurrent = (
+        limit.requests_per_minute,
+        limit.tokens_per_minute,
+        limit.concurrent,
+    )
+    return (
+        -1 if requests is None else requests,
+        -1 if most is None else most,
+        -1 if concurrent is None else concurrent,
+        limit.reserved(tokens),
+    )
 
 
 def _read(answer: list[Any], asked: Asked) -> list[Taken]:
-    admitted, *numbers = answer
-    if not admitted:
-        bucket, kind, wait_ms = numbers
+    if not answer[0]:
+        _, bucket, kind, wait_ms = answer
         name, limit = asked.buckets[bucket - 1]
         raise _refusal(Denial(name, limit, _KINDS[kind - 1], wait_ms / 1000))
-    return [Taken(*numbers[i : i + 3]) for i in range(0, len(numbers), 3)]
+    return [Taken(*answer[i : i + 3]) for i in range(1, len(answer), 3)]
 
 
-def _least(counted: Any) -> int | None:
-    left = [max(0, most - used) for most, used in counted if most is not None]
-    return min(left, default=None)
+def _least(least: int | None, most: int | None, used: int) -> int | None:
+    if most is None:
+        return least
+    left = most - used if used < most else 0
+    return left if least is None or left < least else least
 
 
 _WORDS: dict[Kind, str] = {

@@ -30,10 +30,11 @@ class SlidingWindow:
 
     def add(self, second: int, amount: int) -> None:
         """Count an amount in a second that is not before the newest."""
-        if self._slots and self._slots[-1][0] == second:
-            self._slots[-1][1] += amount
+        slots = self._slots
+        if slots and slots[-1][0] == second:
+            slots[-1][1] += amount
         else:
-            self._slots.append([second, amount])
+            slots.append([second, amount])
         self.used += amount
 
     def take_back(self, second: int, amount: int) -> None:
@@ -63,8 +64,10 @@ class _Bucket:
     other_requests: int = 0
     other_tokens: int = 0
     seen_at: int = -WINDOW_S
+    caught_up: int = -1
 
     def catch_up(self, second: int) -> None:
+        self.caught_up = second
         self.requests.catch_up(second)
         self.tokens.catch_up(second)
         if second - self.seen_at >= WINDOW_S:
@@ -110,8 +113,8 @@ class LocalLimits:
     def saw(self, name: str, total: Taken, second: int) -> None:
         """Note what all processes have counted, by Redis' answer to an admission."""
         bucket = self._bucket(name, second)
-        bucket.other_requests = max(0, total.requests - bucket.requests.used)
-        bucket.other_tokens = max(0, total.tokens - bucket.tokens.used)
+        bucket.other_requests = total.requests - bucket.requests.used
+        bucket.other_tokens = total.tokens - bucket.tokens.used
         bucket.seen_at = second
 
     def finish(
@@ -137,18 +140,20 @@ class LocalLimits:
 
     def _take(self, name: str, limit: Limit, asked: Asked, second: int) -> Taken:
         bucket = self._bucket(name, second)
+        requests, tokens = bucket.requests, bucket.tokens
         if limit.has_window:
-            bucket.requests.add(second, 1)
-            bucket.tokens.add(second, limit.reserved(asked.tokens))
+            requests.add(second, 1)
+            tokens.add(second, limit.reserved(asked.tokens))
         if limit.concurrent is not None:
             bucket.running.add(asked.owner)
-        return Taken(second, bucket.requests.used, bucket.tokens.used)
+        return Taken(second, requests.used, tokens.used)
 
     def _bucket(self, name: str, second: int) -> _Bucket:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = _Bucket()
-        bucket.catch_up(second)
+        if bucket.caught_up != second:
+            bucket.catch_up(second)
         return bucket
 
     def _denials(
@@ -163,7 +168,7 @@ class LocalLimits:
         ) -> Iterator[Denial]:
             excess = max(
                 window.used + amount - share.most(kind),
-                window.used + others + amount - limit.most(kind),
+                window.used + max(0, others) + amount - limit.most(kind),
             )
             if excess > 0:
                 yield Denial(name, limit, kind, window.wait_s(second, excess))

@@ -37,6 +37,7 @@ class Metrics:
     def __init__(self, breakers: Snapshot[Mapping[str, SharedState]]) -> None:
         self._registry = registry = CollectorRegistry()
         self._models: set[str] = set()
+        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._breakers = _Breakers(breakers)
         registry.register(self._breakers)
         self._calls = Counter(
@@ -103,23 +104,31 @@ class Metrics:
         return generate_latest(registry)
 
     def _count_call(self, call: CallFact) -> None:
-        self._calls.labels(call.status).inc()
+        self._child(self._calls, call.status).inc()
         if call.status == "ok":
             self._latency.observe(call.latency_ms / 1000)
         if call.ttft_ms is not None:
             self._first_byte.observe(call.ttft_ms / 1000)
         if call.cache != "off":
-            self._cache.labels(call.cache).inc()
-        self._saved.inc(float(call.saved_usd))
+            self._child(self._cache, call.cache).inc()
+        if call.saved_usd:
+            self._saved.inc(float(call.saved_usd))
 
     def _count_attempt(self, attempt: AttemptFact) -> None:
-        self._attempts.labels(attempt.provider, attempt.state).inc()
-        model = self._label(attempt.model)
+        self._child(self._attempts, attempt.provider, attempt.state).inc()
+        model, usage = self._label(attempt.model), attempt.usage
         for kind, name in _KINDS.items():
-            if tokens := getattr(attempt.usage, name):
-                self._tokens.labels(model, kind).inc(tokens)
+            if tokens := getattr(usage, name):
+                self._child(self._tokens, model, kind).inc(tokens)
         if attempt.cost_usd:
-            self._cost.labels(model).inc(float(attempt.cost_usd))
+            self._child(self._cost, model).inc(float(attempt.cost_usd))
+
+    def _child(self, counter: Counter, *labels: str) -> Counter:
+        """Return a counter of some labels: the library's own look-up locks and checks."""
+        child = self._children.get((counter, labels))
+        if child is None:
+            child = self._children[counter, labels] = counter.labels(*labels)
+        return child
 
     def _label(self, model: str) -> str:
         if model not in self._models:

@@ -94,7 +94,8 @@ class Service:
         expanded = await self._expand(call, body)
         call.format.check(call.body)
         call.stream = bool(call.body.get("stream"))
-        call.who = replace(call.who, end_user=call.format.end_user(call.body))
+        if end_user := call.format.end_user(call.body):
+            call.who = replace(call.who, end_user=end_user)
         plan = make_plan(
             self.catalogue.current,
             call.body.pop("model", call.requested),

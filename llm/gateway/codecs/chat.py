@@ -54,7 +54,8 @@ class ChatCodec:
     def read(self, raw: bytes) -> Reading:
         """Read a completion; it leaves as it came."""
         answer = read_completion(raw)
-        return Reading(raw, text_of(answer), answer.get("usage"), tier_of(answer))
+        usage = answer.get("usage")
+        return Reading(raw, answer, text_of(answer), usage, tier_of(answer))
 
     def stream(self, body: Mapping[str, Any]) -> "ChatStream":
         """Begin a stream of chunks."""

@@ -47,7 +47,7 @@ class EmbeddingsCodec:
         answer = read_object(raw)
         if not isinstance(answer.get("data"), list):
             raise BadAnswerError("has no data")
-        return Reading(raw, "", answer.get("usage"))
+        return Reading(raw, answer, "", answer.get("usage"))
 
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Embeddings do not stream; validation refuses a body that asks for it."""

@@ -60,9 +60,8 @@ class MessagesCodec:
     def read(self, raw: bytes) -> Reading:
         """Read a message; it leaves as it came."""
         message = read_message(raw)
-        return Reading(
-            raw, said(message), message.get("usage"), tier_of(message.get("usage"))
-        )
+        usage = message.get("usage")
+        return Reading(raw, message, said(message), usage, tier_of(usage))
 
     def stream(self, body: Mapping[str, Any]) -> "MessagesStream":
         """Begin a stream of events."""

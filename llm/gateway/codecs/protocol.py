@@ -28,10 +28,11 @@ class ErrorInStreamError(Exception):
 class Reading:
     """A whole answer: what the client gets, and what the ledger reads.
 
-    text: what was said, for an estimate where there is no usage.
+    value: the body, parsed. text: what was said, for an estimate where there is no usage.
     """
 
     body: bytes
+    value: Mapping[str, Any]
     text: str
     usage: Any = None
     service_tier: str = ""

@@ -43,7 +43,8 @@ class ChatOverMessages(MessagesCodec):
         message = read_message(raw)
         answer = chat_over_messages.answer(message, created=int(time.time()))
         usage = message.get("usage")
-        return Reading(orjson.dumps(answer), said(message), usage, tier_of(usage))
+        body = orjson.dumps(answer)
+        return Reading(body, answer, said(message), usage, tier_of(usage))
 
     def stream(self, body: Mapping[str, Any]) -> "ChatOverMessagesStream":  # type: ignore[override]
         """Begin a stream of chunks."""
@@ -96,9 +97,8 @@ class MessagesOverChat(ChatCodec):
         """Translate a completion into a message."""
         completion = read_completion(raw)
         message = messages_over_chat.answer(completion)
-        return Reading(
-            orjson.dumps(message), text_of(completion), completion.get("usage")
-        )
+        body, usage = orjson.dumps(message), completion.get("usage")
+        return Reading(body, message, text_of(completion), usage)
 
     def stream(self, body: Mapping[str, Any]) -> "MessagesOverChatStream":
         """Begin a stream of events."""

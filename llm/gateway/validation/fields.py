@@ -27,6 +27,8 @@ def refuse(message: str, param: str | None, code: str = "invalid") -> NoReturn:
 
 
 def check_names(body: Mapping[str, Any]) -> None:
+    if REFUSED_FIELDS.isdisjoint(body):
+        return
     for name in REFUSED_FIELDS & body.keys():
         refuse(
             f"`{name}` is not accepted: providers and their keys are set by the "
@@ -37,9 +39,9 @@ def check_names(body: Mapping[str, Any]) -> None:
 
 
 def check_fields(body: Mapping[str, Any], fields: Mapping[str, Check]) -> None:
-    for name, check in fields.items():
-        if body.get(name) is not None:
-            check(body[name], name)
+    for name, value in body.items():
+        if value is not None and name in fields:
+            fields[name](value, name)
 
 
 def positive(most: int) -> Check:
