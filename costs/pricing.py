@@ -22,7 +22,8 @@ class Usage:
     """Tokens of one attempt, each counted once: `input` is what no cache touched.
 
     `output` includes `reasoning`, and audio counts are parts that `input` and `output`
-    do not include.
+    do not include. whole_input: all tokens that went in, by which context tiers are
+    chosen; whole_output: all that came out.
     """
 
     input: int = 0
@@ -34,17 +35,19 @@ class Usage:
     output_audio: int = 0
     reasoning: int = 0
     web_searches: int = 0
+    whole_input: int = field(init=False, compare=False)
+    whole_output: int = field(init=False, compare=False)
 
-    @property
-    def whole_input(self) -> int:
-        """All tokens that went in; context tiers are chosen by this."""
-        return (
+    def __post_init__(self) -> None:
+        """Sum once what bills, limits, facts and rollups ask for."""
+        self.whole_input = (
             self.input
             + self.cache_read
             + self.cache_write_5m
             + self.cache_write_1h
             + self.input_audio
         )
+        self.whole_output = self.output + self.output_audio
 
     def within(self, most_input: int, most_output: int) -> "Usage":
         """Return the usage cut to what can be true; itself when it can be.
@@ -63,11 +66,6 @@ class Usage:
         return replace(
             self, **cut, output=output, output_audio=audio, reasoning=reasoning
         )
-
-    @property
-    def whole_output(self) -> int:
-        """All tokens that came out."""
-        return self.output + self.output_audio
 
     @property
     def is_plain(self) -> bool:

@@ -9,7 +9,7 @@ import datetime as dt
 import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ _RATIO = math.log(1.05)
 _SHIFT = 40
 _MASK = (1 << _SHIFT) - 1
 
+_MINUTE_MS = 60_000
 _ALWAYS = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 Key = tuple[Any, ...]
@@ -37,10 +38,13 @@ def bin_of(latency_ms: float) -> int:
 
 def pack(latencies_ms: Collection[float]) -> list[int]:
     """Return the histogram of some latencies."""
-    if len(latencies_ms) < 2:  # most rows have one call: a Counter would take longest
-        return [(bin_of(latency_ms) << _SHIFT) + 1 for latency_ms in latencies_ms]
-    counts = Counter(map(bin_of, latencies_ms))
-    return [(bin_ << _SHIFT) + n for bin_, n in sorted(counts.items())]
+    return _pack_bins([bin_of(latency_ms) for latency_ms in latencies_ms])
+
+
+def _pack_bins(bins: Sequence[int]) -> list[int]:
+    if len(bins) < 2:  # most rows have one call: a Counter would take longest
+        return [(bin_ << _SHIFT) + 1 for bin_ in bins]
+    return [(bin_ << _SHIFT) + n for bin_, n in sorted(Counter(bins).items())]
 
 
 def merge(histograms: Iterable[Sequence[int]]) -> list[int]:
@@ -79,8 +83,8 @@ class Measures:
     unpriced: int = 0
     cacheable: int = 0
     latency_ms: float = 0.0
-    latencies: list[float] = field(default_factory=list)
-    ttfts: list[float] = field(default_factory=list)
+    latency_bins: list[int] = field(default_factory=list)
+    ttft_bins: list[int] = field(default_factory=list)
 
     def add_call(self, call: CallFact) -> None:
         """Count a call: how it ended and how long it took."""
@@ -90,9 +94,9 @@ class Measures:
         # Cached answers and refusals would make the models look faster than they are.
         if call.status == "ok":
             self.latency_ms += call.latency_ms
-            self.latencies.append(call.latency_ms)
+            self.latency_bins.append(bin_of(call.latency_ms))
             if call.ttft_ms is not None:
-                self.ttfts.append(call.ttft_ms)
+                self.ttft_bins.append(bin_of(call.ttft_ms))
 
     def add_attempt(self, attempt: AttemptFact) -> None:
         """Count an attempt: its tokens and what they cost."""
@@ -103,14 +107,21 @@ class Measures:
         self.cost_usd += attempt.cost_usd or 0
         self.unpriced += attempt.cost_usd is None
 
+    def add(self, other: "Measures") -> None:
+        """Add what another row adds up."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.latency_bins += other.latency_bins
+        self.ttft_bins += other.ttft_bins
+
     def columns(self) -> dict[str, Any]:
         """Return the row's measures by column, as JSON takes them."""
         columns: dict[str, Any] = {name: getattr(self, name) for name in _SUMS}
         return columns | {
             "cost_usd": str(self.cost_usd),
             "saved_usd": str(self.saved_usd),
-            "latency": pack(self.latencies),
-            "ttft": pack(self.ttfts),
+            "latency": _pack_bins(self.latency_bins),
+            "ttft": _pack_bins(self.ttft_bins),
         }
 
 
@@ -195,62 +206,66 @@ _UPSERTS = {table: _upsert(table) for table in FAMILIES}
 class Fold:
     """Collects the rollup rows of a batch of settlements.
 
-    minutes_from: minutes before it are not summed, for nobody would read them.
+    What differs in nothing that any table tells apart is summed once, and only the sums
+    are added to each table's rows. minutes_from: minutes before it are not summed, for
+    nobody would read them.
     """
 
     def __init__(self, *, minutes_from: dt.datetime = _ALWAYS) -> None:
         self._minutes_from = minutes_from
-        self.work: defaultdict[Key, Measures] = defaultdict(Measures)
-        self.minute: defaultdict[Key, Measures] = defaultdict(Measures)
-        self.who: defaultdict[Key, Measures] = defaultdict(Measures)
-        self._found: dict[Key, Sequence[Measures]] = {}
+        self._groups: dict[tuple[int, Who, str, Status], Measures] = {}
 
     def add(self, settlement: Settlement) -> None:
         """Add a call's facts; its attempts count under the status the call ended with."""
         call = settlement.call
         status: Status = call.status if call else "error"
-        rows: Sequence[Measures] = ()
+        group: Measures | None = None
         if call is not None:
-            rows = self._rows(call.id, call.who, call.model, status)
-            for measures in rows:
-                measures.add_call(call)
+            group = self._group(call.id, call.who, call.model, status)
+            group.add_call(call)
         for attempt in settlement.attempts:
             # Under the call's bucket: a number and the calls behind it then agree.
-            if not (call and call.who is attempt.who and call.model == attempt.model):
-                rows = self._rows(attempt.call_id, attempt.who, attempt.model, status)
-            for measures in rows:
-                measures.add_attempt(attempt)
+            if (
+                call is None
+                or group is None
+                or attempt.who is not call.who
+                or attempt.model != call.model
+            ):
+                group = self._group(attempt.call_id, attempt.who, attempt.model, status)
+            group.add_attempt(attempt)
 
-    def _rows(
+    def _group(
         self, call_id: uuid.UUID, who: Who, model: str, status: Status
-    ) -> Sequence[Measures]:
-        """Return the rows that a call counts in; most of a batch count in the same."""
-        minute = uuid7_ms(call_id) // 60_000
-        found = self._found.get((minute, who, model, status))
-        if found is None:
-            found = self._find(minute, who, model, status)
-            self._found[minute, who, model, status] = found
-        return found
+    ) -> Measures:
+        key = (uuid7_ms(call_id) // _MINUTE_MS, who, model, status)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Measures()
+        return group
 
-    def _find(
-        self, minute_since_1970: int, who: Who, model: str, status: Status
-    ) -> Sequence[Measures]:
-        minute = dt.datetime.fromtimestamp(minute_since_1970 * 60, tz=dt.UTC)
-        bucket = minute - dt.timedelta(minutes=minute.minute % 15)
-        work = (
-            who.team,
-            who.agent,
-            model,
-            who.prompt,
-            who.prompt_version,
-            who.variant,
-            status,
-        )
-        by_whom = (who.team, who.agent, who.end_user, who.key, model, status)
-        rows = (self.work[bucket, *work], self.who[bucket, *by_whom])
-        return (
-            rows if minute < self._minutes_from else (*rows, self.minute[minute, *work])
-        )
+    def rows(self) -> Mapping[str, dict[Key, Measures]]:
+        """Return the rows of each table, by their keys."""
+        tables: dict[str, defaultdict[Key, Measures]] = {
+            table: defaultdict(Measures) for table in FAMILIES
+        }
+        for (minutes, who, model, status), measures in self._groups.items():
+            minute = dt.datetime.fromtimestamp(minutes * 60, tz=dt.UTC)
+            bucket = minute - dt.timedelta(minutes=minute.minute % 15)
+            work = (
+                who.team,
+                who.agent,
+                model,
+                who.prompt,
+                who.prompt_version,
+                who.variant,
+                status,
+            )
+            by_whom = (who.team, who.agent, who.end_user, who.key, model, status)
+            tables["costs_rollup_work"][bucket, *work].add(measures)
+            tables["costs_rollup_who"][bucket, *by_whom].add(measures)
+            if minute >= self._minutes_from:
+                tables["costs_rollup_minute"][minute, *work].add(measures)
+        return tables
 
     async def write(self, connection: Connection) -> None:
         """Add the rows to the rollup tables, in the transaction of their facts."""
@@ -259,11 +274,7 @@ class Fold:
 
     def upserts(self) -> Iterator[tuple[bytes, str]]:
         """Yield the statements that add the rows, each with its rows as JSON."""
-        for table, rows in (
-            ("costs_rollup_work", self.work),
-            ("costs_rollup_minute", self.minute),
-            ("costs_rollup_who", self.who),
-        ):
+        for table, rows in self.rows().items():
             if rows:
                 yield _UPSERTS[table], _as_json(FAMILIES[table], rows)
 

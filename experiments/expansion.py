@@ -12,6 +12,7 @@ from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.snapshots import Snapshot
 from devora_ops.common.strict_json import StrictJSONError, loads
 from experiments.runtime import Choice, ExperimentsSnapshot, choose
+from llm.gateway.expansion import PROMPT_PREFIX
 from prompts.runtime import (
     PromptsSnapshot,
     PromptVersionSnapshot,
@@ -24,7 +25,6 @@ from prompts.runtime import (
     version,
 )
 
-PREFIX: Final = "prompt:"
 MAX_UNIT: Final = 256
 _OURS = ("variables", "unit")
 
@@ -83,12 +83,12 @@ class Expander:
 
     async def __call__(
         self, model: str, body: Mapping[str, Any], request_id: str
-    ) -> Expanded | None:
-        """Return the expanded request, or None when the model names no prompt."""
-        if not model.startswith(PREFIX):
-            return None
+    ) -> Expanded:
+        """Return the expanded request."""
         asked = _read(body, request_id)
-        chosen, choice, move = self._choose(model.removeprefix(PREFIX), asked.unit)
+        chosen, choice, move = self._choose(
+            model.removeprefix(PROMPT_PREFIX), asked.unit
+        )
         rendered = render_version(chosen, asked.variables)
         context = await self._context(chosen, rendered, asked.body)
         if context and chosen.places_passages:

@@ -184,10 +184,23 @@ class Script:
 
     async def run(self, keys: Sequence[Argument], args: Sequence[Argument]) -> Any:
         """Run it; raises as RedisLine.call does."""
+        return await self.reply(self.send(keys, args), keys, args)
+
+    def send(
+        self, keys: Sequence[Argument], args: Sequence[Argument]
+    ) -> asyncio.Future[Any]:
+        """Send it now, for `reply` to be awaited later."""
+        return self._line.call("EVALSHA", self._digest, len(keys), *keys, *args)
+
+    async def reply(
+        self,
+        sent: asyncio.Future[Any],
+        keys: Sequence[Argument],
+        args: Sequence[Argument],
+    ) -> Any:
+        """Return the reply to what was sent; raises as RedisLine.call does."""
         try:
-            return await self._line.call(
-                "EVALSHA", self._digest, len(keys), *keys, *args
-            )
+            return await sent
         except RedisRefused as error:
             if error.code != "NOSCRIPT":
                 raise
@@ -196,7 +209,7 @@ class Script:
 
     def tell(self, keys: Sequence[Argument], args: Sequence[Argument]) -> None:
         """Run it without waiting; it is dropped while Redis is away."""
-        sent = self._line.call("EVALSHA", self._digest, len(keys), *keys, *args)
+        sent = self.send(keys, args)
 
         def send_in_full(sent: asyncio.Future[Any]) -> None:
             error = None if sent.cancelled() else sent.exception()

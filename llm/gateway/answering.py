@@ -35,15 +35,18 @@ class Answering:
     ) -> None:
         """Answer a call; raises what the agent gets when nobody could."""
         if not policy.on:
+            await call.admitted()
             await self.dispatcher.serve(call, plan, send)
             return
         call.cache = "miss"
         key = key_of(call.format.name, origin, {**call.body, "model": call.requested})
         if not policy.look:
+            await call.admitted()
             await self._ask(call, plan, policy, key, send)
             return
         flight = self.cache.flights.lead_or_follow(key)
         if isinstance(flight, Follower):
+            await call.admitted()
             entry = await flight.entry()
             if entry is not None:
                 await self._give(call, entry, send)
@@ -51,7 +54,10 @@ class Answering:
                 await self._ask(call, plan, policy, key, send)
             return
         with flight:
-            entry = await self.cache.get(key, max_age_s=policy.max_age_s)
+            # Both questions to Redis go out together.
+            look = self.cache.look(key, policy.max_age_s)
+            await call.admitted()
+            entry = await self.cache.found(look)
             if entry is not None:
                 flight.land(entry)
                 await self._give(call, entry, send)
@@ -70,7 +76,7 @@ class Answering:
             return None
         now = time.time()
         entry = Entry(
-            body, now, now + policy.ttl_s, call.cost_usd, call.model, str(call.id)
+            body, now, now + policy.ttl_s, call.cost_usd, call.model, call.id_text
         )
         self.cache.put(key, entry)
         return entry
@@ -87,7 +93,7 @@ class Answering:
             await send_bytes(send, 200, entry.body, headers)
             return
         assert call.format.replay is not None, "what streams can be replayed"
-        ours = Ours(str(call.id), "0")
+        ours = Ours(call.id_text, "0")
         events = call.format.replay(orjson.loads(entry.body), call.body, ours)
         await send_stream(call, send, events)
 
@@ -98,7 +104,7 @@ def _keepable(call: Call) -> bytes | None:
     if call.collector is not None:
         value = call.collector.answer()
     else:
-        value = call.answer and call.answer.value
+        value = call.answer.value if call.answer else None
     if value is None or value.get("stop_reason") in _UNKEPT:
         return None
     for choice in value.get("choices") or ():

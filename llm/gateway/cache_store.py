@@ -4,8 +4,10 @@ Nothing is ever invalidated: a key says everything that determines its answer, t
 prompt version among it, so what is out of date is simply no longer asked for.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from devora_ops.common.redis_line import RedisLine
 from llm.gateway.byte_lru import ByteLru
@@ -17,6 +19,15 @@ __all__ = ["CacheStore", "Entry"]
 _PREFIX = "devora:cache:"
 _ENTRY_BYTES = 400  # an Entry's own fields, besides its texts
 _MOST_BYTES = 1 << 20  # a bigger value would hold up what is behind it on the line
+
+
+class Look(NamedTuple):
+    """A look-up under way: what this process has, or what Redis was asked."""
+
+    key: str
+    max_age_s: float | None
+    near: Entry | None = None
+    asked: asyncio.Future[Any] | None = None
 
 
 class CacheStore:
@@ -38,19 +49,32 @@ class CacheStore:
         self.flights = Flights()
 
     async def get(self, key: str, *, max_age_s: float | None = None) -> Entry | None:
-        """Return the answer kept under a key, if it is young enough.
+        """Return the answer kept under a key, if it is young enough."""
+        return await self.found(self.look(key, max_age_s))
+
+    def look(self, key: str, max_age_s: float | None = None) -> "Look":
+        """Begin to look for an answer that is young enough, for `found` to await."""
+        near = self._near.get(key)
+        if near is not None and near.serves(self._clock(), max_age_s):
+            return Look(key, max_age_s, near)
+        # What we have is too old, but another process may have made it anew.
+        return Look(key, max_age_s, asked=self._line.call("GET", _PREFIX + key))
+
+    async def found(self, look: "Look") -> Entry | None:
+        """Return what a look came to.
 
         A Redis that is away, or a value that cannot be read, is a miss.
         """
-        now = self._clock()
-        near = self._near.get(key)
-        if near is not None and near.serves(now, max_age_s):
-            return near
-        # What we have is too old, but another process may have made it anew.
-        far = await self._fetch(key)
-        if far is None or not far.serves(self._clock(), max_age_s):
+        if look.asked is None:
+            return look.near
+        try:
+            data = await look.asked
+        except OSError:
             return None
-        self._near.put(key, far)
+        far = decode(data) if data else None
+        if far is None or not far.serves(self._clock(), look.max_age_s):
+            return None
+        self._near.put(look.key, far)
         return far
 
     def put(self, key: str, entry: Entry) -> None:
@@ -61,13 +85,6 @@ class CacheStore:
         self._near.put(key, entry)
         if self._line.is_up and len(entry.body) <= _MOST_BYTES:
             self._line.tell("SET", _PREFIX + key, encode(entry), "PX", ttl_ms)
-
-    async def _fetch(self, key: str) -> Entry | None:
-        try:
-            data = await self._line.call("GET", _PREFIX + key)
-        except OSError:
-            return None
-        return decode(data) if data else None
 
 
 def _weight(entry: Entry) -> int:

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -14,21 +14,22 @@ from devora_ops.common.ids import uuid7
 from llm.gateway.codecs.protocol import Reading
 from llm.gateway.codecs.whole import Collector
 from llm.gateway.formats import Format
+from llm.gateway.limits import Admission
 from llm.snapshot import Key
 
 # On the wire a name, in the fact a status: what is not listed is an error.
 _STATUSES: Mapping[int, Status] = {402: "blocked", 429: "rate_limited", 504: "timeout"}
-_ROOM = (b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens")
 
 
 @dataclass(slots=True)
 class Call:
-    """What is known of a request so far."""
+    """What is known of a request so far. id_text: its id as it is written."""
 
     key: Key
     request_id: str
     format: Format
     id: uuid.UUID = field(default_factory=uuid7)
+    id_text: str = field(init=False)
     began: float = field(default_factory=time.perf_counter)
     requested: str = ""
     stream: bool = False
@@ -43,7 +44,7 @@ class Call:
     ended: bool = False
     ttft_ms: float | None = None
     client_gone: bool = False
-    room: tuple[int | None, int | None] = (None, None)
+    admission: Admission | None = None
     cache: str = "off"
     saved_usd: Decimal = Decimal(0)
     answer: Reading | None = None
@@ -52,6 +53,12 @@ class Call:
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
         self.who = self.key.who
+        self.id_text = str(self.id)
+
+    async def admitted(self) -> None:
+        """Wait until the limits have room for the call; raises RateLimited."""
+        if self.admission is not None:
+            await self.admission.granted()
 
     def elapsed_ms(self) -> float:
         """Return how long ago the request arrived."""
@@ -84,16 +91,21 @@ class Call:
         return [
             (b"x-request-id", asked),
             *([(theirs, asked)] if theirs else []),
-            (b"x-devora-call-id", str(self.id).encode()),
+            (b"x-devora-call-id", self.id_text.encode()),
             (b"x-devora-cache", self.cache.encode()),
             (b"x-devora-model", self.model.encode("ascii", "replace")),
             (b"x-devora-attempts", str(self.tried).encode()),
-            *(
-                (name, str(left).encode())
-                for name, left in zip(_ROOM, self.room, strict=True)
-                if left is not None
-            ),
+            *(self._room() if self.admission else ()),
         ]
+
+    def _room(self) -> Iterator[tuple[bytes, bytes]]:
+        assert self.admission is not None
+        requests = self.admission.remaining_requests
+        if requests is not None:
+            yield b"x-ratelimit-remaining-requests", str(requests).encode()
+        tokens = self.admission.remaining_tokens
+        if tokens is not None:
+            yield b"x-ratelimit-remaining-tokens", str(tokens).encode()
 
     def cost_header(self) -> list[tuple[bytes, bytes]]:
         """Return the cost, unless it is not known."""

@@ -138,7 +138,7 @@ class Exchange:
             raise RefusedError(refusal)
         self._end_stream(attempt, stream, 200, "stream_broken")
         call = attempt.call
-        await relay.fail(stream.fail(str(call.id), refusal.error))
+        await relay.fail(stream.fail(call.id_text, refusal.error))
         return refusal
 
     def _end_stream(

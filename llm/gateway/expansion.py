@@ -4,7 +4,9 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+PROMPT_PREFIX: Final = "prompt:"
 
 
 class Expanded(Protocol):
@@ -44,5 +46,5 @@ class Expand(Protocol):
 
     async def __call__(
         self, model: str, body: dict[str, Any], request_id: str
-    ) -> Expanded | None:
-        """Return the expanded request, or None when the model names no prompt."""
+    ) -> Expanded:
+        """Return the expanded request."""

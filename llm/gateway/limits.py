@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Literal
 
 from devora_ops.common.errors import RateLimited
 from devora_ops.common.redis_line import RedisLine
@@ -29,20 +29,37 @@ _LEASES_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Admission:
-    """Room under the limits of one call, until `done`.
+    """Room under the limits of one call, from the question for it until `done`.
 
-    remaining_requests, remaining_tokens: of the tightest bucket; None without limit.
+    taken: what this process has counted for it, totals what Redis has. sent: the
+    question to Redis, unless it is away. remaining_requests, remaining_tokens: of the
+    tightest bucket; None without limit.
     """
 
+    limiter: "Limiter" = field(repr=False)
+    asked: Asked
+    alone: bool
+    taken: list[Taken]
+    keys: Sequence[str] = ()
+    args: Sequence[str | int] = ()
+    sent: "asyncio.Future[Any] | None" = None
+    totals: list[Taken] | None = None
+    state: Literal["asked", "granted", "over"] = "asked"
     remaining_requests: int | None = None
     remaining_tokens: int | None = None
-    finish: Callable[[int], None] | None = field(default=None, repr=False)
+
+    async def granted(self) -> None:
+        """Wait for the room; raises RateLimited when there is none."""
+        if self.state == "asked":
+            await self.limiter.answer(self)
 
     def done(self, tokens_used: int) -> None:
         """Correct the estimate and free the place; only the first time counts."""
-        finish, self.finish = self.finish, None
-        if finish is not None:
-            finish(tokens_used)
+        state, self.state = self.state, "over"
+        if state == "granted":
+            self.limiter.end(self, tokens_used)
+        elif state == "asked":
+            self.limiter.withdraw(self)
 
 
 class Limiter:
@@ -84,24 +101,88 @@ class Limiter:
         tokens: an estimate, which `Admission.done` corrects. owner: the call's id. A
         call dearer than a minute's tokens needs an empty minute.
         """
-        if not buckets:
-            return Admission()
-        asked = Asked(buckets, tokens, owner)
-        alone = self._alone()
+        admission = self.ask(buckets, tokens=tokens, owner=owner)
+        await admission.granted()
+        return admission
+
+    def ask(
+        self, buckets: Sequence[tuple[str, Limit]], *, tokens: int, owner: str
+    ) -> Admission:
+        """Begin to make room, and go on until it has to be granted.
+
+        Raises RateLimited where Redis need not be asked.
+        """
+        asked, alone = Asked(buckets, tokens, owner), self._alone()
         if alone:
             self._check(asked)
-        taken = self._local.take(asked, _second())
+        admission = Admission(self, asked, alone, self._local.take(asked, _second()))
+        if buckets and self._line.is_up:
+            args: list[str | int] = [owner, self._lease_ms]
+            for _, limit in buckets:
+                args += _arguments(limit, tokens)
+            admission.keys, admission.args = _keys(asked), args
+            admission.sent = self._admit.send(admission.keys, args)
+        return admission
+
+    async def answer(self, admission: Admission) -> None:
+        """Take Redis' answer in; raises RateLimited."""
+        asked = admission.asked
         try:
-            totals = await self._ask(asked)
+            admission.totals = await self._totals(admission)
         except BaseException:
-            self._local.undo(asked, taken)
+            admission.state = "over"
+            self._local.undo(asked, admission.taken)
             raise
-        if totals is None and not alone:
+        if admission.totals is None and not admission.alone:
             # Redis went away just now: count this call anew, under our share.
-            self._local.undo(asked, taken)
+            self._local.undo(asked, admission.taken)
+            admission.state = "over"
             self._check(asked)
-            taken = self._local.take(asked, _second())
-        return self._admitted(asked, taken, totals)
+            admission.taken = self._local.take(asked, _second())
+        admission.state = "granted"
+        self._take_in(admission)
+
+    def withdraw(self, admission: Admission) -> None:
+        """End a call that was over before anybody waited for its room.
+
+        It counts as one that used nothing, once Redis has said what it counted.
+        """
+        if admission.sent is None:
+            self.end(admission, 0)
+        else:
+            admission.sent.add_done_callback(partial(self._end_late, admission))
+
+    def _end_late(self, admission: Admission, sent: "asyncio.Future[Any]") -> None:
+        try:
+            admission.totals = _read(sent.result(), admission.asked)
+        except RateLimited:
+            self._local.undo(admission.asked, admission.taken)
+        except (OSError, asyncio.CancelledError):
+            self.end(admission, 0)
+        else:
+            self._take_in(admission)
+            self.end(admission, 0)
+
+    def end(self, admission: Admission, tokens_used: int) -> None:
+        """Correct the estimate and free the place of a call that is over."""
+        asked, totals = admission.asked, admission.totals
+        args: list[str | int] = [asked.owner]
+        second = _second()
+        to_tell = self._leases.pop(asked.owner, None) is not None
+        for i, (name, limit) in enumerate(asked.buckets):
+            reserved = limit.reserved(asked.tokens)
+            used = tokens_used if limit.tokens_per_minute is not None else reserved
+            to_tell |= used != reserved
+            self._local.finish(
+                asked.owner,
+                admission.taken[i],
+                name,
+                beyond=used - reserved,
+                now=second,
+            )
+            args += (totals[i].second if totals else -1, reserved, used)
+        if to_tell:
+            self._finish.tell(_keys(asked), args)
 
     def _alone(self) -> bool:
         """Whether our own share has to hold, as Redis does not know everything."""
@@ -115,32 +196,30 @@ class Limiter:
         if denial is not None:
             raise _refusal(denial)
 
-    async def _ask(self, asked: Asked) -> list[Taken] | None:
+    async def _totals(self, admission: Admission) -> list[Taken] | None:
         """Return what Redis has counted; None when it is away. Raises RateLimited."""
-        if not self._line.is_up:
+        if admission.sent is None:
             return None
-        args: list[str | int] = [asked.owner, self._lease_ms]
-        for _, limit in asked.buckets:
-            args += _arguments(limit, asked.tokens)
         try:
-            answer = await self._admit.run(_keys(asked), args)
+            answer = await self._admit.reply(
+                admission.sent, admission.keys, admission.args
+            )
         except OSError:
             return None
         except asyncio.CancelledError:
             # It may be admitted all the same, and nobody would end its lease.
-            self._give_back(asked)
+            self._give_back(admission.asked)
             raise
-        return _read(answer, asked)
+        return _read(answer, admission.asked)
 
     def _give_back(self, asked: Asked) -> None:
         unknown = (-1, 0, 0) * len(asked.buckets)
         self._finish.tell(_keys(asked), (asked.owner, *unknown))
 
-    def _admitted(
-        self, asked: Asked, taken: list[Taken], totals: list[Taken] | None
-    ) -> Admission:
-        second, admission = _second(), Admission()
-        for (name, limit), total in zip(asked.buckets, totals or taken, strict=True):
+    def _take_in(self, admission: Admission) -> None:
+        asked, totals, second = admission.asked, admission.totals, _second()
+        counted = totals or admission.taken
+        for (name, limit), total in zip(asked.buckets, counted, strict=True):
             if limit.concurrent is not None:
                 self._leases[asked.owner] = asked
             if totals is not None:
@@ -151,29 +230,6 @@ class Limiter:
             admission.remaining_tokens = _least(
                 admission.remaining_tokens, limit.tokens_per_minute, total.tokens
             )
-        admission.finish = partial(self._end, asked, taken, totals)
-        return admission
-
-    def _end(
-        self,
-        asked: Asked,
-        taken: list[Taken],
-        totals: list[Taken] | None,
-        tokens_used: int,
-    ) -> None:
-        args: list[str | int] = [asked.owner]
-        second = _second()
-        to_tell = self._leases.pop(asked.owner, None) is not None
-        for i, (name, limit) in enumerate(asked.buckets):
-            reserved = limit.reserved(asked.tokens)
-            used = tokens_used if limit.tokens_per_minute is not None else reserved
-            to_tell |= used != reserved
-            self._local.finish(
-                asked.owner, taken[i], name, beyond=used - reserved, now=second
-            )
-            args += (totals[i].second if totals else -1, reserved, used)
-        if to_tell:
-            self._finish.tell(_keys(asked), args)
 
     async def _keep(self) -> None:
         while True:

@@ -6,6 +6,7 @@ beyond a hundred are one, and nothing that a caller types becomes a label.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ _KINDS = {
 # Several processes write files into this folder, and each of them can answer for all.
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 
+Sums = defaultdict[tuple[Any, ...], float]  # by counter and its labels
+
 
 class Metrics:
     """What one process counts, and how it is told."""
@@ -37,7 +40,6 @@ class Metrics:
     def __init__(self, breakers: Snapshot[Mapping[str, SharedState]]) -> None:
         self._registry = registry = CollectorRegistry()
         self._models: set[str] = set()
-        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
         self._breakers = _Breakers(breakers)
         registry.register(self._breakers)
         self._calls = Counter(
@@ -87,12 +89,15 @@ class Metrics:
         )
 
     def count(self, settlements: Sequence[Settlement]) -> None:
-        """Count what has been settled."""
+        """Count what has been settled: sums first, for each increment takes a lock."""
+        sums: Sums = defaultdict(float)
         for settlement in settlements:
             if settlement.call is not None:
-                self._count_call(settlement.call)
+                self._add_call(settlement.call, sums)
             for attempt in settlement.attempts:
-                self._count_attempt(attempt)
+                self._add_attempt(attempt, sums)
+        for (counter, *labels), amount in sums.items():
+            (counter.labels(*labels) if labels else counter).inc(amount)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all processes."""
@@ -103,32 +108,25 @@ class Metrics:
         registry.register(self._breakers)
         return generate_latest(registry)
 
-    def _count_call(self, call: CallFact) -> None:
-        self._child(self._calls, call.status).inc()
+    def _add_call(self, call: CallFact, sums: Sums) -> None:
+        sums[self._calls, call.status] += 1
         if call.status == "ok":
             self._latency.observe(call.latency_ms / 1000)
         if call.ttft_ms is not None:
             self._first_byte.observe(call.ttft_ms / 1000)
         if call.cache != "off":
-            self._child(self._cache, call.cache).inc()
+            sums[self._cache, call.cache] += 1
         if call.saved_usd:
-            self._saved.inc(float(call.saved_usd))
+            sums[(self._saved,)] += float(call.saved_usd)
 
-    def _count_attempt(self, attempt: AttemptFact) -> None:
-        self._child(self._attempts, attempt.provider, attempt.state).inc()
+    def _add_attempt(self, attempt: AttemptFact, sums: Sums) -> None:
+        sums[self._attempts, attempt.provider, attempt.state] += 1
         model, usage = self._label(attempt.model), attempt.usage
         for kind, name in _KINDS.items():
             if tokens := getattr(usage, name):
-                self._child(self._tokens, model, kind).inc(tokens)
+                sums[self._tokens, model, kind] += tokens
         if attempt.cost_usd:
-            self._child(self._cost, model).inc(float(attempt.cost_usd))
-
-    def _child(self, counter: Counter, *labels: str) -> Counter:
-        """Return a counter of some labels: the library's own look-up locks and checks."""
-        child = self._children.get((counter, labels))
-        if child is None:
-            child = self._children[counter, labels] = counter.labels(*labels)
-        return child
+            sums[self._cost, model] += float(attempt.cost_usd)
 
     def _label(self, model: str) -> str:
         if model not in self._models:

@@ -69,7 +69,7 @@ class Relay:
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
         cost = self._call.cost_usd
-        ours = Ours(str(self._call.id), None if cost is None else usd(cost))
+        ours = Ours(self._call.id_text, None if cost is None else usd(cost))
         events = self._stream.finish(ours)
         self._collect(events)
         if self._call.collector is not None:

@@ -12,9 +12,9 @@ from llm.gateway.answering import Answering
 from llm.gateway.books import Books
 from llm.gateway.caching import policy_of, read_wish
 from llm.gateway.call import Call
-from llm.gateway.expansion import Expand, Expanded
+from llm.gateway.expansion import PROMPT_PREFIX, Expand, Expanded
 from llm.gateway.http import BodyReader, Receive, Scope, Send, header, send_error
-from llm.gateway.limits import Admission, Limiter
+from llm.gateway.limits import Limiter
 from llm.gateway.planning import make_plan
 from llm.gateway.routing import Asked, Market
 from llm.gateway.watch import Watch
@@ -22,6 +22,7 @@ from llm.snapshot import Catalogue
 
 log = logging.getLogger("[LLM]")
 
+_BIG_BYTES = 64 * 1024
 _BYTES_A_TOKEN = 4  # of an estimate, which the call's end corrects
 
 
@@ -49,10 +50,9 @@ class Service:
         except DevoraError as error:
             await self._refuse(call, error, send)
             return
-        admission = None
         watch = Watch(receive, call)
         try:
-            admission = await self._admit(call, raw)
+            self._ask_for_room(call, raw)
             await self._serve(call, raw, _cache_control(scope), send)
         except DevoraError as error:
             await self._refuse(call, error, send)
@@ -66,8 +66,8 @@ class Service:
             raise
         finally:
             watch.cancel()
-            if admission is not None:
-                admission.done(call.tokens)
+            if call.admission is not None:
+                call.admission.done(call.tokens)
 
     async def _refuse(self, call: Call, error: DevoraError, send: Send) -> None:
         self.books.close(call, error.status, error.code)
@@ -75,19 +75,21 @@ class Service:
         body = call.format.error(error, call.request_id)
         await send_error(send, error, headers, body=body)
 
-    async def _admit(self, call: Call, raw: bytes) -> Admission | None:
-        """Count the call under the limits of its key and agent; raises RateLimited."""
-        if not call.key.limits:
-            return None
-        admission = await self.limiter.admit(
-            call.key.limits, tokens=len(raw) // _BYTES_A_TOKEN, owner=str(call.id)
-        )
-        call.room = (admission.remaining_requests, admission.remaining_tokens)
-        return admission
+    def _ask_for_room(self, call: Call, raw: bytes) -> None:
+        """Begin to count the call under the limits of its key and agent.
+
+        It is read meanwhile, and waits before anything is done for it.
+        """
+        if call.key.limits:
+            call.admission = self.limiter.ask(
+                call.key.limits, tokens=len(raw) // _BYTES_A_TOKEN, owner=call.id_text
+            )
 
     async def _serve(
         self, call: Call, raw: bytes, cache_control: str | None, send: Send
     ) -> None:
+        if len(raw) > _BIG_BYTES:  # reading it is work that a limit has to hold back
+            await call.admitted()
         body = validation.parse(raw)
         call.requested = validation.check_model(body)
         wish = read_wish(cache_control, body)
@@ -108,10 +110,12 @@ class Service:
         await self.answering.answer(call, plan, policy, origin, send)
 
     async def _expand(self, call: Call, body: dict[str, Any]) -> Expanded | None:
-        expanded = await self.expand(call.requested, body, call.request_id)
-        if expanded is None:
+        if not call.requested.startswith(PROMPT_PREFIX):
             call.body = _without_ours(body)
             return None
+        # Retrieval is work, and its embedding costs money: first, there must be room.
+        await call.admitted()
+        expanded = await self.expand(call.requested, body, call.request_id)
         call.body = call.format.adopt(expanded.body)
         call.who = replace(
             call.who,

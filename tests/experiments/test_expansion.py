@@ -68,10 +68,6 @@ def _body(**fields):
     return {"variables": {"name": "Ada"}, **fields}
 
 
-async def test_a_model_of_its_own_is_left_alone():
-    assert await _expander()("gpt-x", _body(model="gpt-x"), "r") is None
-
-
 async def test_a_prompt_becomes_a_body_for_the_route():
     expanded = await _expander(parameters={"max_tokens": 9}, cache={"ttl_s": 60})(
         "prompt:p", _body(model="prompt:p", stream=True, unit="u"), "r"

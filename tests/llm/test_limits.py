@@ -127,6 +127,17 @@ async def test_a_caller_that_hangs_up_while_it_is_admitted_leaves_no_place(make:
     assert await admitted(limiter, limit, 5) == 1
 
 
+async def test_a_call_that_fails_before_it_is_admitted_uses_no_tokens(make: Make):
+    limiter = await make()
+    limit = Limit(tokens_per_minute=100, concurrent=1)
+    for number in range(3):
+        hasty = limiter.ask([("key:a", limit)], tokens=90, owner=f"hasty {number}")
+        hasty.done(0)
+        assert await asyncio.wait_for(hasty.sent, 5)
+
+    assert (await admit(limiter, limit, tokens=90)).remaining_tokens == 10
+
+
 async def test_no_limit_costs_no_question(make: Make, own_redis: OwnRedis):
     limiter = await make()
     own_redis.pause()
