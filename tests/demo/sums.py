@@ -6,8 +6,9 @@ SELECT count(*) AS calls, sum(c.attempts) AS tries, sum(c.saved_usd) AS saved,
        sum(a.output) AS output, sum(a.n) AS attempts,
        count(*) FILTER (WHERE c.status = 'ok') AS answers
 FROM costs_call AS c LEFT JOIN LATERAL (
-    SELECT sum(cost_usd) AS cost, sum(input_tokens) AS input, count(*) AS n,
-           sum(cache_read_tokens) AS cached, sum(output_tokens) AS output
+    SELECT coalesce(sum(cost_usd), 0) AS cost, coalesce(sum(input_tokens), 0) AS input,
+           coalesce(sum(cache_read_tokens), 0) AS cached, count(*) AS n,
+           coalesce(sum(output_tokens), 0) AS output
     FROM costs_attempt WHERE call_id = c.id
 ) AS a ON true
 WHERE c.team = %s

@@ -35,6 +35,17 @@ def test_it_writes_as_many_as_asked_and_they_add_up(count, days):
         assert asked(FROM_ROLLUPS.format(table=table), "seed") == facts
 
 
+def test_a_lone_call_without_an_attempt_adds_up_too():
+    """Some calls have none: refused by a budget, or served from the cache."""
+    while asked("SELECT count(*) FROM costs_call WHERE attempts = 0") == [(0,)]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE costs_call, costs_attempt, {', '.join(ROLLUPS)}")
+        seeded(1, days=1)
+    facts = asked(FROM_FACTS, "seed")
+    for table in ROLLUPS:
+        assert asked(FROM_ROLLUPS.format(table=table), "seed") == facts
+
+
 def test_calls_lie_in_the_days_asked_for_with_ids_of_their_time():
     seeded(300, days=30)
     outside = asked(
