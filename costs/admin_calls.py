@@ -12,11 +12,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, FieldTextFilter
+from unfold.contrib.filters.admin import (
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    FieldTextFilter,
+)
 from unfold.decorators import display
 
 from costs import selectors
-from costs.models import Attempt, Call, CallStatus
+from costs.models import Anomaly, Attempt, Call, CallStatus
 from devora_ops.common import formats
 from devora_ops.common.columns import column, yes_or_no
 from devora_ops.common.forms import SafeModelAdmin
@@ -31,6 +35,7 @@ _STATUS_LOOKS: Final = {
     CallStatus.TIMEOUT: "danger",
     CallStatus.ERROR: "danger",
 }
+_ANY: Final = "any"
 _SPANS: Final = {
     "1h": (dt.timedelta(hours=1), _("Last hour")),
     "24h": (dt.timedelta(hours=24), _("Last 24 hours")),
@@ -67,6 +72,24 @@ class SinceFilter(admin.SimpleListFilter):
                 ),
                 "display": label,
             }
+
+
+class AnomalyFilter(DropdownFilter):  # type: ignore[misc]
+    """What does not add up: one kind, or any at all."""
+
+    title = _("anomaly")
+    parameter_name = "anomaly"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Offer every kind."""
+        return [(_ANY, _("Any")), *Anomaly.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out what adds up, or has another kind."""
+        kind = self.value()
+        if kind == _ANY:
+            return queryset.exclude(anomaly="")
+        return queryset.filter(anomaly=kind) if kind in Anomaly else queryset
 
 
 def _moment(moment: dt.datetime) -> str:
@@ -119,6 +142,15 @@ class FactAdmin(ReadOnly, SafeModelAdmin):
     def _with_id(self, value: uuid.UUID) -> Q:
         return Q(id=value)
 
+    @display(  # type: ignore[untyped-decorator]
+        description=_("anomaly"), label=dict.fromkeys(Anomaly, "warning")
+    )
+    def odd(self, fact: Call | Attempt) -> tuple[str, str] | None:
+        """Return what does not add up, as a label."""
+        if not fact.anomaly:
+            return None
+        return fact.anomaly, str(fact.get_anomaly_display())
+
     @admin.display(description=_("time"))
     def began(self, fact: Call | Attempt) -> str:
         """Return when it began: its id knows."""
@@ -156,10 +188,12 @@ class CallAdmin(FactAdmin):
         "took",
         "cost",
         "cache",
+        "odd",
     )
     list_filter = (
         SinceFilter,
         ("status", ChoicesDropdownFilter),
+        AnomalyFilter,
         ("agent", FieldTextFilter),
         ("model", FieldTextFilter),
     )
@@ -173,6 +207,7 @@ class CallAdmin(FactAdmin):
             {
                 "fields": (
                     ("status", "http_status", "error_code"),
+                    "odd",
                     ("requested", "model"),
                     ("prompt", "prompt_version"),
                     ("experiment", "variant"),
@@ -226,8 +261,9 @@ class AttemptAdmin(FactAdmin):
         "tokens",
         "took",
         "cost",
+        "odd",
     )
-    list_filter = (SinceFilter, ("state", ChoicesDropdownFilter))
+    list_filter = (SinceFilter, ("state", ChoicesDropdownFilter), AnomalyFilter)
     list_filter_submit = True
     search_fields = ("id",)
     search_help_text = _("An attempt's or its call's id")
@@ -238,6 +274,7 @@ class AttemptAdmin(FactAdmin):
                 "fields": (
                     ("call_id", "number"),
                     ("state", "http_status", "error_code"),
+                    "odd",
                     ("provider", "model"),
                     ("prompt", "prompt_version"),
                     ("experiment", "variant"),

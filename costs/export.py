@@ -24,15 +24,16 @@ _COLUMNS = (
     "estimated",
     "started",
     "settled",
+    "anomaly",
 )
 
 _ATTEMPTS = """
 SELECT id, call_id, agent, provider, model, state, input_tokens, cache_read_tokens,
-       output_tokens, cost_usd, estimated, id, settled_at
+       output_tokens, cost_usd, estimated, id, settled_at, anomaly
 FROM costs_attempt WHERE id >= %s
 UNION ALL
 SELECT attempt_id, call_id, facts -> 'who' ->> 'agent', facts ->> 'provider',
-       facts ->> 'model', 'held', 0, 0, 0, amount, true, attempt_id, NULL
+       facts ->> 'model', 'held', 0, 0, 0, amount, true, attempt_id, NULL, ''
 FROM costs_hold WHERE attempt_id >= %s
 ORDER BY 1
 """

@@ -11,6 +11,17 @@ from costs.pricing import Usage
 
 State = Literal["settled", "released", "unknown"]
 Status = Literal["ok", "error", "timeout", "rate_limited", "blocked", "cached"]
+# What is odd about a usage that a provider told; nothing, for nearly all.
+Anomaly = Literal[
+    "",
+    "count_invalid",
+    "total_differs",
+    "cached_above_input",
+    "writes_above_total",
+    "audio_above_total",
+    "reasoning_above_output",
+    "usage_above_bounds",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +47,7 @@ class AttemptFact:
     model: `provider/name`. cost_usd: rounded to nine places; None without a price.
     counters: the budget counters that its hold was taken from. route: the public name
     that was asked for, if it was one; probability: that its strategy chose this target.
+    anomaly: what does not add up in raw_usage.
     """
 
     id: uuid.UUID
@@ -58,11 +70,15 @@ class AttemptFact:
     counters: tuple[int, ...] = ()
     route: str = ""
     probability: float | None = None
+    anomaly: Anomaly = ""
 
 
 @dataclass(slots=True, kw_only=True)
 class CallFact:
-    """One request of an agent as it was served, with the sums of its attempts."""
+    """One request of an agent as it was served, with the sums of its attempts.
+
+    anomaly: that of the first attempt that has one.
+    """
 
     id: uuid.UUID
     who: Who
@@ -82,6 +98,7 @@ class CallFact:
     ttft_ms: float | None = None
     attempts: int = 0
     request_id: str = ""
+    anomaly: Anomaly = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,21 @@ class AttemptState(models.TextChoices):
     UNKNOWN = "unknown", _("Unknown")
 
 
+class Anomaly(models.TextChoices):
+    """What is odd about the usage that a provider told."""
+
+    COUNT_INVALID = "count_invalid", _("A count is no count")
+    TOTAL_DIFFERS = "total_differs", _("The total is not the sum of its parts")
+    CACHED_ABOVE_INPUT = "cached_above_input", _("More from the cache than went in")
+    WRITES_ABOVE_TOTAL = "writes_above_total", _("Cache writes above their total")
+    AUDIO_ABOVE_TOTAL = "audio_above_total", _("More audio than tokens")
+    REASONING_ABOVE_OUTPUT = (
+        "reasoning_above_output",
+        _("More reasoning than came out"),
+    )
+    USAGE_ABOVE_BOUNDS = "usage_above_bounds", _("More than the request allows")
+
+
 class Dimensions(models.Model):
     """Who asked for what: the columns that calls and attempts share."""
 
@@ -88,6 +103,7 @@ class Call(Dimensions):
     ttft_ms = models.FloatField(_("first token"), null=True)
     attempts = models.SmallIntegerField(_("attempts"), default=0)
     request_id = _slug(_("request id"))
+    anomaly = _slug(_("anomaly"), choices=Anomaly.choices)
 
     class Meta:
         managed = False
@@ -128,6 +144,7 @@ class Attempt(Dimensions):
     ttft_ms = models.FloatField(_("first token"), null=True)
     route = _slug(_("route"))
     probability = models.FloatField(_("probability"), null=True)
+    anomaly = _slug(_("anomaly"), choices=Anomaly.choices)
 
     class Meta:
         managed = False

@@ -21,14 +21,14 @@ COPY_CALLS = """COPY costs_call (
     id, finished_at, team, agent, end_user, key, model, prompt, prompt_version,
     experiment, variant, requested, status, http_status, error_code, stream, cache,
     input_tokens, cached_tokens, output_tokens, cost_usd, saved_usd, estimated,
-    latency_ms, ttft_ms, attempts, request_id) FROM STDIN"""
+    latency_ms, ttft_ms, attempts, request_id, anomaly) FROM STDIN"""
 
 COPY_ATTEMPTS = """COPY costs_attempt (
     id, call_id, number, provider, team, agent, end_user, key, model, prompt,
     prompt_version, experiment, variant, state, settled_at, http_status, error_code,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
     reasoning_tokens, raw_usage, price_id, cost_usd, estimated, latency_ms, ttft_ms,
-    counters, route, probability) FROM STDIN"""
+    counters, route, probability, anomaly) FROM STDIN"""
 
 
 async def post(
@@ -156,6 +156,7 @@ def attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
         array_literal(attempt.counters),
         attempt.route,
         attempt.probability,
+        attempt.anomaly,
     )
 
 
@@ -194,6 +195,7 @@ def call_row(call: CallFact) -> tuple[Any, ...]:
         call.ttft_ms,
         call.attempts,
         call.request_id,
+        call.anomaly,
     )
 
 

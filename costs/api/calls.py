@@ -7,12 +7,13 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers
 
-from costs.models import Attempt, AttemptState, Call, CallStatus
+from costs.models import Anomaly, Attempt, AttemptState, Call, CallStatus
 from costs.selectors import Slice, attempts_of, calls_in
 from devora_ops.common.ids import uuid7_time
 from devora_ops.common.rest.fields import MillisecondsField, MoneyField, TextField
 from devora_ops.common.rest.parameters import RangeQuery, read
 
+_ANY = "any"
 _TEXT_FILTERS = (
     "team",
     "agent",
@@ -27,9 +28,10 @@ _TEXT_FILTERS = (
 
 
 class CallsQuery(RangeQuery):
-    """Which calls; every filter must match."""
+    """Which calls; every filter must match. anomaly: one kind, or `any`."""
 
     status = serializers.ChoiceField(CallStatus.choices, required=False)
+    anomaly = serializers.ChoiceField([_ANY, *Anomaly.values], required=False)
     stream = serializers.BooleanField(required=False, allow_null=True, default=None)
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
@@ -68,6 +70,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
             "estimated",
             "latency_ms",
             "ttft_ms",
+            "anomaly",
         )
         read_only_fields = fields
 
@@ -114,6 +117,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "ttft_ms",
             "attempts",
             "request_id",
+            "anomaly",
         )
 
     def get_started_at(self, call: Call) -> dt.datetime:
@@ -148,6 +152,9 @@ class CallList(generics.ListAPIView[Call]):
         given = read(self.request, CallsQuery)
         start, end = given.pop("from"), given.pop("to")
         where = {name: value for name, value in given.items() if value is not None}
+        if where.get("anomaly") == _ANY:
+            del where["anomaly"]
+            where["anomaly__gt"] = ""
         return calls_in(Slice(start, end, where))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from costs.facts import AttemptFact, State
+from costs.facts import Anomaly, AttemptFact, State
 from costs.ledger import Ledger, Reservation
 from costs.pricing import Price, Usage, round_usd
 from costs.snapshot import Budgets, PriceBook
@@ -113,9 +113,10 @@ class Attempt:
         Usage beyond what the request allows cannot be true: it is cut to that, and
         flagged, so that no answer can overrun a hard budget.
         """
-        told = self.codec.read_usage(raw)
+        told, anomaly = self.codec.read_usage(raw)
         usage = self.estimate(text) if told is None else self._believed(told)
         if told not in (None, usage):
+            anomaly = "usage_above_bounds"
             log.warning("attempt %s: usage beyond its bounds: %s", self.id, raw)
         estimated = usage is not told
         if "web_search_options" in self.payload and not usage.web_searches:
@@ -128,6 +129,7 @@ class Attempt:
             estimated=estimated,
             http_status=200,
             error_code=error_code,
+            anomaly=anomaly,
         )
 
     def _believed(self, told: Usage) -> Usage:
@@ -157,6 +159,7 @@ class Attempt:
         estimated: bool = False,
         http_status: int | None = None,
         error_code: str = "",
+        anomaly: Anomaly = "",
     ) -> AttemptFact:
         """Turn the try into its fact and add that to the call."""
         usage = usage or Usage()
@@ -182,6 +185,7 @@ class Attempt:
             route=self.call.route,
             probability=self.call.probability if self.number == 1 else None,
             counters=self.counters,
+            anomaly=anomaly,
         )
         self.call.add(fact)
         return fact

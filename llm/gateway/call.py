@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from costs.facts import AttemptFact, CallFact, Status, Who
+from costs.facts import Anomaly, AttemptFact, CallFact, Status, Who
 from costs.pricing import Usage
 from devora_ops.common.ids import uuid7
 from llm.gateway.codecs.protocol import Reading
@@ -49,6 +49,7 @@ class Call:
     saved_usd: Decimal = Decimal(0)
     answer: Reading | None = None
     collector: Collector | None = None
+    anomaly: Anomaly = ""
 
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
@@ -116,6 +117,7 @@ class Call:
         """Take in an attempt that has ended."""
         self.attempts.append(attempt)
         self.unposted.append(attempt)
+        self.anomaly = self.anomaly or attempt.anomaly
 
     def _status(self, http_status: int, error_code: str) -> Status:
         if error_code:
@@ -151,6 +153,7 @@ class Call:
             ttft_ms=self.ttft_ms,
             attempts=len(self.attempts),
             request_id=self.request_id,
+            anomaly=self.anomaly,
         )
 
 

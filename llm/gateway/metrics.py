@@ -66,6 +66,12 @@ class Metrics:
             ["provider", "state"],
             registry=registry,
         )
+        self._anomalies = Counter(
+            "devora_anomalies",
+            "Answers whose usage does not add up, by provider and by what is odd.",
+            ["provider", "anomaly"],
+            registry=registry,
+        )
         self._tokens = Counter(
             "devora_tokens",
             "Tokens by model and kind, as providers bill them.",
@@ -121,6 +127,8 @@ class Metrics:
 
     def _add_attempt(self, attempt: AttemptFact, sums: Sums) -> None:
         sums[self._attempts, attempt.provider, attempt.state] += 1
+        if attempt.anomaly:
+            sums[self._anomalies, attempt.provider, attempt.anomaly] += 1
         model, usage = self._label(attempt.model), attempt.usage
         for kind, name in _KINDS.items():
             if tokens := getattr(usage, name):

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
+from costs.facts import Anomaly
 from costs.pricing import Usage
-from llm.providers.openai import MOST_TOKENS
+from llm.providers.counts import ToldUsage, count, details, is_count
 from llm.snapshot import Upstream
 
 # `input_tokens` counts only what no cache touched; OpenAI's `prompt_tokens` counts all.
@@ -33,28 +34,35 @@ def base_headers(upstream: Upstream) -> Mapping[str, str]:
     return headers
 
 
-def read_usage(raw: Any) -> Usage | None:
-    """Normalise a usage object; None when it is missing or is no usage.
+def read_usage(raw: Any) -> ToldUsage:
+    """Normalise a usage object, and say what does not add up in it.
 
     `output_tokens` includes thinking. Cache writes are billed by how long they last: a
     total without its split is of five minutes, the lifetime a request gets by default.
     """
     if not isinstance(raw, Mapping):
-        return None
+        return None, "" if raw is None else "count_invalid"
     plain, output = raw.get("input_tokens"), raw.get("output_tokens", 0)
-    if not (_is_count(plain) and _is_count(output)):
-        return None
-    short, long = _cache_writes(raw)
-    thinking = _count(_part(raw, "output_tokens_details"), "thinking_tokens")
-    return Usage(
+    if not (is_count(plain) and is_count(output)):
+        return None, "count_invalid"
+    read = count(raw, "cache_read_input_tokens")
+    thinking = count(details(raw, "output_tokens_details"), "thinking_tokens")
+    searches = count(details(raw, "server_tool_use"), "web_search_requests")
+    short, long, anomaly = _cache_writes(raw)
+    if min(read, thinking, searches) < 0:
+        anomaly = "count_invalid"
+    elif thinking > output:
+        anomaly = anomaly or "reasoning_above_output"
+    usage = Usage(
         input=plain,
-        cache_read=_count(raw, "cache_read_input_tokens"),
+        cache_read=max(0, read),
         cache_write_5m=short,
         cache_write_1h=long,
         output=output,
-        reasoning=min(thinking, output),
-        web_searches=_count(_part(raw, "server_tool_use"), "web_search_requests"),
+        reasoning=min(max(0, thinking), output),
+        web_searches=max(0, searches),
     )
+    return usage, anomaly
 
 
 def merge_usage(earlier: Any, later: Any) -> dict[str, Any]:
@@ -69,29 +77,24 @@ def merge_usage(earlier: Any, later: Any) -> dict[str, Any]:
     return merged
 
 
-def _cache_writes(raw: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the tokens written for five minutes and for an hour.
+def _cache_writes(raw: Mapping[str, Any]) -> tuple[int, int, Anomaly]:
+    """Return the tokens written for five minutes and for an hour, and what is odd.
 
     When total and split disagree, the larger counts, so that no write goes unbilled;
     what only the total knows is of five minutes. A stream's last usage has the total
-    alone, beside the split that came with its first.
+    alone, and it may have grown since the split that came with the first; no split can
+    come to more than its total.
     """
-    split = _part(raw, "cache_creation")
-    short = _count(split, "ephemeral_5m_input_tokens")
-    long = _count(split, "ephemeral_1h_input_tokens")
-    unsplit = _count(raw, "cache_creation_input_tokens") - short - long
-    return short + max(0, unsplit), long
-
-
-def _part(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = raw.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _count(part: Mapping[str, Any], name: str) -> int:
-    value = part.get(name)
-    return value if _is_count(value) else 0
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= MOST_TOKENS
+    split = details(raw, "cache_creation")
+    total = count(raw, "cache_creation_input_tokens")
+    if not split:
+        return max(0, total), 0, "count_invalid" if total < 0 else ""
+    short = count(split, "ephemeral_5m_input_tokens")
+    long = count(split, "ephemeral_1h_input_tokens")
+    anomaly: Anomaly = ""
+    if min(total, short, long) < 0:
+        anomaly = "count_invalid"
+        total, short, long = max(0, total), max(0, short), max(0, long)
+    elif raw.get("cache_creation_input_tokens") is not None and short + long > total:
+        anomaly = "writes_above_total"
+    return short + max(0, total - short - long), long, anomaly

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
-from costs.pricing import Usage
+from llm.providers.counts import ToldUsage, count, details, inclusive, is_count
 from llm.snapshot import Upstream
 
 # `prompt_tokens` counts cache reads and writes too; Anthropic's `input_tokens` does not.
 INPUT_INCLUDES_CACHE = True
-
-MOST_TOKENS = 20_000_000  # no context window is larger; a bigger count is nonsense
 
 
 def chat_url(upstream: Upstream) -> str:
@@ -68,51 +66,25 @@ def output_limit(body: Mapping[str, Any]) -> int | None:
     return None
 
 
-def read_usage(raw: Any) -> Usage | None:
-    """Normalise a usage object; None when it is missing or is no usage.
+def read_usage(raw: Any) -> ToldUsage:
+    """Normalise a usage object, and say what does not add up in it.
 
-    `prompt_tokens` includes cached tokens and cache writes, `completion_tokens`
-    includes reasoning; audio is a part of either.
+    `completion_tokens` includes reasoning; audio is a part of either side.
     """
     if not isinstance(raw, dict):
-        return None
+        return None, "" if raw is None else "count_invalid"
     prompt, completion = raw.get("prompt_tokens"), raw.get("completion_tokens", 0)
-    if not (_is_count(prompt) and _is_count(completion)):
-        return None
-    inputs = _details(raw, "prompt_tokens_details")
-    outputs = _details(raw, "completion_tokens_details")
-    cached, written = (
-        _count(inputs, "cached_tokens"),
-        _count(inputs, "cache_write_tokens"),
+    if not (is_count(prompt) and is_count(completion)):
+        return None, "count_invalid"
+    inputs = details(raw, "prompt_tokens_details")
+    outputs = details(raw, "completion_tokens_details")
+    return inclusive(
+        prompt,
+        completion,
+        total=raw.get("total_tokens"),
+        cached=count(inputs, "cached_tokens"),
+        written=count(inputs, "cache_write_tokens"),
+        audio_in=count(inputs, "audio_tokens"),
+        audio_out=count(outputs, "audio_tokens"),
+        reasoning=count(outputs, "reasoning_tokens"),
     )
-    audio_in, audio_out = (
-        _count(inputs, "audio_tokens"),
-        _count(outputs, "audio_tokens"),
-    )
-    # Parts that come to more than the whole: none of its tokens counts twice.
-    cached = min(cached, prompt)
-    written = min(written, prompt - cached)
-    audio_in = min(audio_in, prompt - cached - written)
-    return Usage(
-        input=prompt - cached - written - audio_in,
-        cache_read=cached,
-        cache_write_5m=written,
-        input_audio=audio_in,
-        output=max(0, completion - audio_out),
-        output_audio=min(audio_out, completion),
-        reasoning=_count(outputs, "reasoning_tokens"),
-    )
-
-
-def _details(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    details = raw.get(name)
-    return details if isinstance(details, dict) else {}
-
-
-def _count(details: Mapping[str, Any], name: str) -> int:
-    value = details.get(name)
-    return value if _is_count(value) else 0
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= MOST_TOKENS

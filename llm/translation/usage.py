@@ -13,7 +13,7 @@ def to_chat(raw: Any) -> dict[str, Any] | None:
 
     prompt_tokens includes what was read from the cache and written to it.
     """
-    usage = anthropic.read_usage(raw)
+    usage, _ = anthropic.read_usage(raw)
     if usage is None:
         return None
     return {
@@ -33,7 +33,7 @@ def to_messages(raw: Any) -> dict[str, Any]:
 
     input_tokens leaves out what was read from the cache or written to it.
     """
-    usage = openai.read_usage(raw)
+    usage, _ = openai.read_usage(raw)
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     return {

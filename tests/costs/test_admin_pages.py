@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from costs.models import Attempt, Budget, Price
+from costs.models import Attempt, Budget, Call, Price
 from devora_ops.common import audit
 from devora_ops.common.formats import NARROW_SPACE as THIN
 from devora_ops.common.ids import first_uuid7_at
@@ -51,6 +51,50 @@ def test_a_calls_page_writes_money_times_and_words(call):
         assert text in shown
     assert "2308000" not in shown
     assert "&#x27;ok&#x27;" not in shown
+
+
+@pytest.fixture
+def odd_call(call):
+    Call.objects.filter(id=call.id).update(anomaly="total_differs")
+    record(settled(timezone.now(), agent="even"))
+    return call
+
+
+@pytest.mark.parametrize("kind", ["any", "total_differs"])
+def test_calls_that_do_not_add_up_are_found_by_their_label(odd_call, kind):
+    shown = page(f"/admin/costs/call/?anomaly={kind}")
+    assert shown.count("The total is not the sum of its parts") == 2  # the filter's too
+    assert str(odd_call.id) in shown
+    assert ">even<" not in shown
+    assert ">even<" in page("/admin/costs/call/")
+
+
+@pytest.mark.parametrize("kind", ["count_invalid", "any"])
+def test_a_kind_that_no_call_has_finds_none(call, kind):
+    assert str(call.id) not in page(f"/admin/costs/call/?anomaly={kind}")
+
+
+@pytest.mark.parametrize("kind", ["strange", ""])
+def test_a_kind_that_is_none_filters_nothing(call, kind):
+    assert str(call.id) in page(f"/admin/costs/call/?anomaly={kind}")
+
+
+def test_what_does_not_add_up_is_on_its_calls_and_its_attempts_page(odd_call):
+    attempt = Attempt.objects.create(
+        id=first_uuid7_at(timezone.now()),
+        call_id=odd_call.id,
+        number=1,
+        state="settled",
+        settled_at=timezone.now(),
+        latency_ms=20,
+        anomaly="cached_above_input",
+    )
+    words = "More from the cache than went in"
+    assert words in page(f"/admin/costs/attempt/{attempt.id}/change/")
+    shown = page(f"/admin/costs/call/{odd_call.id}/change/")
+    assert words in shown
+    assert "The total is not the sum of its parts" in shown
+    assert words in page("/admin/costs/attempt/?anomaly=any")
 
 
 def test_a_calls_page_is_french_for_the_french(call):

@@ -52,6 +52,7 @@ def test_the_export_says_of_each_attempt_what_the_provider_would_bill(
         "0.000015"
     )
     assert served["estimated"] is False
+    assert served["anomaly"] == ""
     started, settled = (
         dt.datetime.fromisoformat(served[name]) for name in ("started", "settled")
     )

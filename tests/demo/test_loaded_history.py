@@ -54,8 +54,9 @@ def test_every_answer_costs_what_the_price_book_says(demo: Demo):
         "WHERE team = 'demo' AND state = 'settled' AND http_status = 200"
     )
     for row in answered:
-        usage = read_usage(row["raw_usage"])
+        usage, anomaly = read_usage(row["raw_usage"])
         assert usage is not None
+        assert not anomaly
         assert row["cost_usd"] == round_usd(prices[row["price_id"]].cost(usage))
     assert len(answered) > 0.8 * demo.calls
 

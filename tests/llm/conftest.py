@@ -1,9 +1,10 @@
 """What the gateway's tests share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.fakes.upstream import Upstream, running
 from tests.llm.limiters import Make, Web
 from tests.own_redis import OwnRedis
 
@@ -25,3 +26,10 @@ async def make(own_redis: OwnRedis) -> AsyncIterator[Make]:
     for web in made:
         await web.stop()
         await web.line.stop()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    """Run a provider that says what it is told to."""
+    with running() as server:
+        yield server

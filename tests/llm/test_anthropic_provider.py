@@ -23,6 +23,11 @@ def upstream(base_url: str = "https://api.anthropic.com", secret: str = "sk-ant-
     return Upstream("anthropic", "anthropic", base_url, False, secret)
 
 
+def usage_of(raw: Any) -> Usage | None:
+    usage, _ = read_usage(raw)
+    return usage
+
+
 @pytest.mark.parametrize("typed", ["", "/", "/v1", "/v1/"])
 def test_messages_go_to_the_same_place_however_it_was_typed(typed):
     url = messages_url(upstream(f"https://api.anthropic.com{typed}"))
@@ -52,7 +57,7 @@ def test_each_kind_of_token_is_counted_once():
         "server_tool_use": {"web_search_requests": 2},
     }
 
-    assert read_usage(raw) == Usage(
+    assert usage_of(raw) == Usage(
         input=10,
         cache_read=100,
         cache_write_5m=20,
@@ -71,7 +76,7 @@ def test_no_write_goes_unbilled_when_total_and_split_disagree(
     total, short, long, written
 ):
     split = {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": long}
-    usage = read_usage(
+    usage = usage_of(
         {
             "input_tokens": 1,
             "cache_creation_input_tokens": total,
@@ -98,7 +103,7 @@ def test_no_write_goes_unbilled_when_total_and_split_disagree(
     ],
 )
 def test_what_is_no_usage_is_none(raw):
-    assert read_usage(raw) is None
+    assert usage_of(raw) is None
 
 
 @given(
@@ -120,7 +125,7 @@ def test_what_is_no_usage_is_none(raw):
 def test_junk_beside_the_counts_is_passed_over(plain, output, rest):
     raw = {**rest, "input_tokens": plain, "output_tokens": output}
 
-    assert read_usage(raw) == Usage(input=plain, output=output)
+    assert usage_of(raw) == Usage(input=plain, output=output)
 
 
 def test_the_last_count_of_a_stream_wins():
@@ -133,7 +138,7 @@ def test_the_last_count_of_a_stream_wins():
     }
     end = {"input_tokens": None, "cache_creation_input_tokens": 20, "output_tokens": 9}
 
-    usage = read_usage(merge_usage(merge_usage(None, start), end))
+    usage = usage_of(merge_usage(merge_usage(None, start), end))
 
     assert usage == Usage(input=10, cache_write_1h=20, output=9)
     assert start["output_tokens"] == 1

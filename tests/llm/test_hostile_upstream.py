@@ -1,16 +1,13 @@
 """Answers that make no sense: never a 500, never more than what was set aside."""
 
-import json
-import threading
 import uuid
-from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.fakes.upstream import Upstream, model_of
 from tests.installation_under_test import Caller, Installation
 
 HELLO = [{"role": "user", "content": "hi"}]
@@ -25,38 +22,6 @@ for _ in range(300):
     _NESTED = [_NESTED]
 
 
-class Upstream(ThreadingHTTPServer):
-    """Answers every POST with what it is told to."""
-
-    daemon_threads = True
-    status, headers, body = 200, {"Content-Type": "application/json"}, b"{}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Upstream
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(self.server.status)
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(self.server.body)))
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Upstream]:
-    with Upstream(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-
-
 @pytest.fixture
 def caller(installation: Installation) -> Caller:
     return installation.caller()
@@ -64,30 +29,7 @@ def caller(installation: Installation) -> Caller:
 
 @pytest.fixture
 def model(installation: Installation, upstream: Upstream) -> str:
-    """A priced model of a provider of its own, so that no breaker opens for others."""
-    from django.utils import timezone
-
-    slug = f"odd-{uuid.uuid4().hex[:8]}"
-    with installation.orm():
-        from costs.models import Price
-        from llm.services import provider_ensure
-
-        provider_ensure(
-            slug=slug,
-            kind="compatible",
-            base_url=f"http://127.0.0.1:{upstream.server_address[1]}/v1",
-            secret="x",
-            from_environment=True,
-        )
-        Price.objects.create(
-            model=f"{slug}/m",
-            input=Decimal("0.000001"),
-            output=Decimal("0.00001"),
-            valid_from=timezone.now(),
-            source="test",
-        )
-    installation.caller()
-    return f"{slug}/m"
+    return model_of(installation, upstream)
 
 
 def ask(installation: Installation, caller: Caller, model: str, **fields: Any):
@@ -97,18 +39,6 @@ def ask(installation: Installation, caller: Caller, model: str, **fields: Any):
         headers=caller.headers,
         timeout=60,
     )
-
-
-def say(upstream: Upstream, answer: Any, *, status: int = 200, **headers: str) -> None:
-    upstream.status = status
-    upstream.headers = {"Content-Type": "application/json", **headers}
-    upstream.body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-
-
-def say_stream(upstream: Upstream, *chunks: Any) -> None:
-    events = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
-    say(upstream, "".join([*events, "data: [DONE]\n\n"]).encode())
-    upstream.headers = {"Content-Type": "text/event-stream"}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +61,7 @@ def test_a_shape_that_makes_no_sense_is_a_bad_gateway(
     upstream: Upstream,
     answer: Any,
 ):
-    say(upstream, answer)
+    upstream.say(answer)
     told = ask(installation, caller, model)
     assert told.status_code == 502
     assert told.json()["error"]["code"] == "provider_bad_response"
@@ -154,7 +84,7 @@ def test_a_chunk_that_makes_no_sense_ends_the_stream_in_words(
     upstream: Upstream,
     chunk: Any,
 ):
-    say_stream(upstream, {"choices": [{"delta": {"content": "hello"}}]}, chunk)
+    upstream.say_stream({"choices": [{"delta": {"content": "hello"}}]}, chunk)
     told = ask(installation, caller, model, stream=True)
     assert told.status_code == 200
     assert '"finish_reason":"error"' in told.text
@@ -167,7 +97,7 @@ def test_a_chunk_that_makes_no_sense_ends_the_stream_in_words(
 def test_html_in_place_of_a_stream_is_no_answer(
     installation: Installation, caller: Caller, model: str, upstream: Upstream
 ):
-    say(upstream, b"<html><body>\n\nhello\n\n</body></html>")
+    upstream.say(b"<html><body>\n\nhello\n\n</body></html>")
     upstream.headers = {"Content-Type": "text/html"}
     told = ask(installation, caller, model, stream=True)
     assert told.status_code == 502
@@ -199,7 +129,7 @@ def test_usage_that_cannot_be_true_is_bounded_and_flagged(
     upstream: Upstream,
     usage: Any,
 ):
-    say(upstream, {**GOOD, "usage": usage})
+    upstream.say({**GOOD, "usage": usage})
     assert ask(installation, caller, model).status_code == 200
     (attempt,) = installation.attempts(caller)
     assert attempt["estimated"]
@@ -216,7 +146,7 @@ def test_parts_of_a_usage_count_once(
         "completion_tokens": 2,
         "prompt_tokens_details": details,
     }
-    say(upstream, {**GOOD, "usage": usage})
+    upstream.say({**GOOD, "usage": usage})
     assert ask(installation, caller, model).status_code == 200
     (attempt,) = installation.attempts(caller)
     assert attempt["cost_usd"] == Decimal("0.00008")
@@ -241,7 +171,7 @@ def test_an_odd_refusal_is_a_refusal(
     error: Any,
     headers: dict[str, str],
 ):
-    say(upstream, error, status=429, **headers)
+    upstream.say(error, status=429, **headers)
     told = ask(installation, caller, model)
     assert told.status_code == 429
     assert told.headers["Retry-After"] == "1"

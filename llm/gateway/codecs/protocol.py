@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from costs.pricing import Usage
 from devora_ops.common.errors import DevoraError
+from llm.providers.counts import ToldUsage
 from llm.snapshot import Target, Upstream
 
 
@@ -119,8 +119,8 @@ class Codec(Protocol):
     def read(self, raw: bytes) -> Reading:
         """Read a whole answer; raises BadAnswerError."""
 
-    def read_usage(self, raw: Any) -> Usage | None:
-        """Normalise a usage object of the upstream's."""
+    def read_usage(self, raw: Any) -> ToldUsage:
+        """Normalise a usage object of the upstream's, and say what is odd about it."""
 
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Begin a stream for the client's own body."""
