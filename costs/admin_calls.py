@@ -111,6 +111,9 @@ _ENDED = column(Call, "finished_at", _moment)
 _INPUT = column(Call, "input_tokens", formats.count)
 _CACHED = column(Call, "cached_tokens", formats.count)
 _OUTPUT = column(Call, "output_tokens", formats.count)
+_BOOK = column(
+    Attempt, "book_usd", lambda usd: "–" if usd is None else formats.exact_money(usd)
+)
 _READ = column(Attempt, "cache_read_tokens", formats.count)
 _WRITTEN = column(Attempt, "cache_write_tokens", formats.count)
 _REASONED = column(Attempt, "reasoning_tokens", formats.count)
@@ -286,7 +289,7 @@ class AttemptAdmin(FactAdmin):
             _("Money and time"),
             {
                 "fields": (
-                    (_COST, _ESTIMATED),
+                    (_COST, _BOOK, _ESTIMATED),
                     (_INPUT, _OUTPUT, _REASONED),
                     (_READ, _WRITTEN),
                     ("took", _FIRST_TOKEN),

@@ -11,7 +11,7 @@ from costs.pricing import Usage
 
 State = Literal["settled", "released", "unknown"]
 Status = Literal["ok", "error", "timeout", "rate_limited", "blocked", "cached"]
-# What is odd about a usage that a provider told; nothing, for nearly all.
+# What is odd about a usage or a bill that a provider told; nothing, for nearly all.
 Anomaly = Literal[
     "",
     "count_invalid",
@@ -21,6 +21,10 @@ Anomaly = Literal[
     "audio_above_total",
     "reasoning_above_output",
     "usage_above_bounds",
+    "bill_missing",
+    "bill_invalid",
+    "bill_above_bounds",
+    "bill_differs",
 ]
 
 
@@ -47,7 +51,8 @@ class AttemptFact:
     model: `provider/name`. cost_usd: rounded to nine places; None without a price.
     counters: the budget counters that its hold was taken from. route: the public name
     that was asked for, if it was one; probability: that its strategy chose this target.
-    anomaly: what does not add up in raw_usage.
+    anomaly: what does not add up in raw_usage. book_usd: what the price book says of a
+    cost that the provider told; None where cost_usd is from the book itself.
     """
 
     id: uuid.UUID
@@ -71,6 +76,7 @@ class AttemptFact:
     route: str = ""
     probability: float | None = None
     anomaly: Anomaly = ""
+    book_usd: Decimal | None = None
 
 
 @dataclass(slots=True, kw_only=True)

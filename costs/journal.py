@@ -94,6 +94,7 @@ def _attempt(data: Mapping[str, Any]) -> AttemptFact:
         "call_id": uuid.UUID(data["call_id"]),
         "settled_at": dt.datetime.fromisoformat(data["settled_at"]),
         "counters": tuple(data["counters"]),
+        "book_usd": _decimal(data.get("book_usd")),
     }
     return AttemptFact(**{**data, **_common(data), **own})
 
@@ -107,13 +108,16 @@ def _call(data: Mapping[str, Any]) -> CallFact:
 
 
 def _common(data: Mapping[str, Any]) -> dict[str, Any]:
-    cost = data["cost_usd"]
     return {
         "id": uuid.UUID(data["id"]),
         "who": Who(**data["who"]),
         "usage": Usage(**data["usage"]),
-        "cost_usd": None if cost is None else Decimal(cost),
+        "cost_usd": _decimal(data["cost_usd"]),
     }
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
 
 
 def _read(path: Path, text: bytes) -> Page:

@@ -51,7 +51,7 @@ class AttemptState(models.TextChoices):
 
 
 class Anomaly(models.TextChoices):
-    """What is odd about the usage that a provider told."""
+    """What is odd about the usage, or the bill, that a provider told."""
 
     COUNT_INVALID = "count_invalid", _("A count is no count")
     TOTAL_DIFFERS = "total_differs", _("The total is not the sum of its parts")
@@ -63,6 +63,10 @@ class Anomaly(models.TextChoices):
         _("More reasoning than came out"),
     )
     USAGE_ABOVE_BOUNDS = "usage_above_bounds", _("More than the request allows")
+    BILL_MISSING = "bill_missing", _("The provider told no cost")
+    BILL_INVALID = "bill_invalid", _("The cost it told is no amount")
+    BILL_ABOVE_BOUNDS = "bill_above_bounds", _("The cost it told is absurd")
+    BILL_DIFFERS = "bill_differs", _("The bill is far from our price")
 
 
 class Dimensions(models.Model):
@@ -120,7 +124,8 @@ class Attempt(Dimensions):
     """One upstream try of a call: the narrow fact that money hangs on.
 
     counters: the budget counters that it was charged to. cost_usd is NULL when the
-    model had no price.
+    model had no price and the provider told no cost; book_usd is what our prices say of
+    a cost that it told.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -145,6 +150,7 @@ class Attempt(Dimensions):
     route = _slug(_("route"))
     probability = models.FloatField(_("probability"), null=True)
     anomaly = _slug(_("anomaly"), choices=Anomaly.choices)
+    book_usd = _usd(_("by our prices"), null=True)
 
     class Meta:
         managed = False

@@ -28,7 +28,7 @@ COPY_ATTEMPTS = """COPY costs_attempt (
     prompt_version, experiment, variant, state, settled_at, http_status, error_code,
     input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
     reasoning_tokens, raw_usage, price_id, cost_usd, estimated, latency_ms, ttft_ms,
-    counters, route, probability, anomaly) FROM STDIN"""
+    counters, route, probability, anomaly, book_usd) FROM STDIN"""
 
 
 async def post(
@@ -157,6 +157,7 @@ def attempt_row(attempt: AttemptFact) -> tuple[Any, ...]:
         attempt.route,
         attempt.probability,
         attempt.anomaly,
+        attempt.book_usd,
     )
 
 

@@ -47,6 +47,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
     state = serializers.ChoiceField(AttemptState.choices, read_only=True)
     cost_usd = MoneyField(read_only=True)
+    book_usd = MoneyField(read_only=True)
     latency_ms = MillisecondsField()
     ttft_ms = MillisecondsField()
 
@@ -67,6 +68,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
             "output_tokens",
             "reasoning_tokens",
             "cost_usd",
+            "book_usd",
             "estimated",
             "latency_ms",
             "ttft_ms",

@@ -144,6 +144,7 @@ def _tokens(
         written=drawn_written if written is None else written,
         reasoning=reasoning * demand.choices,
         cost_usd=script.cost_usd,
+        byok_usd=script.byok_usd,
     )
 
 

@@ -22,7 +22,7 @@ from devora_ops.simulator.connection import (
     Send,
 )
 from devora_ops.simulator.control import PREFIX, control
-from devora_ops.simulator.embeddings import OpenAIEmbeddings
+from devora_ops.simulator.embeddings import OpenAIEmbeddings, OpenRouterEmbeddings
 from devora_ops.simulator.exchange import Exchange
 from devora_ops.simulator.faults import RefusalError, fault, invalid
 from devora_ops.simulator.instant import InstantReplies, is_instant
@@ -55,18 +55,17 @@ class Simulator:
         self._journal = Journal(config.journal_path)
         self._memory = Memory()
         self._arrivals = count(1)
-        embeddings = OpenAIEmbeddings()
         self._wires: dict[str, Wire] = {
             "/v1/chat/completions": OpenAIChat(),
-            "/v1/embeddings": embeddings,
+            "/v1/embeddings": OpenAIEmbeddings(),
             "/v1/messages": AnthropicMessages(),
             "/api/v1/chat/completions": OpenRouterChat(),
-            "/api/v1/embeddings": embeddings,
+            "/api/v1/embeddings": OpenRouterEmbeddings(),
         }
         self._instant = {
             path: InstantReplies(wire, self._journal, self._memory)
             for path, wire in self._wires.items()
-            if wire is not embeddings
+            if not isinstance(wire, OpenAIEmbeddings)
         }
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -66,11 +66,17 @@ Shape of the answer:
     written-N *        N of the prompt tokens were written to the provider's cache
     reasoning-N *      N of the completion tokens were reasoning
     chunks-N *         N content chunks
-    cost-USD *         usage.cost is USD, as OpenRouter reports it
+    cost-USD *         usage.cost is USD, digit for digit; OpenRouter's is there without
+    byok-USD *         OpenRouter: the customer's own key paid USD, the cost is a fee
+
+Broken bills, OpenRouter's; what is billed is the right one:
+    no-cost            no usage.cost
+    bad-cost-negative, bad-cost-string, bad-cost-huge   a usage.cost of that kind
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -130,6 +136,8 @@ class Script:
     reasoning_tokens: int | None = None
     chunks: int = 0
     cost_usd: str = ""
+    byok_usd: str = ""
+    bad_cost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +208,15 @@ WORDS = (
     _takes("reasoning", "reasoning_tokens", lasting=True),
     _takes("chunks", "chunks", lasting=True),
     _takes("cost", "cost_usd", lasting=True),
+    _takes("byok", "byok_usd", lasting=True),
+    Word("no-cost", {"bad_cost": "missing"}),
+    Word("bad-cost-negative", {"bad_cost": "negative"}),
+    Word("bad-cost-string", {"bad_cost": "string"}),
+    Word("bad-cost-huge", {"bad_cost": "huge"}),
 )
 _BY_PARTS = {tuple(word.spelling.split("-")): word for word in WORDS}
 _LONGEST = max(len(parts) for parts in _BY_PARTS)
-_TEXTS = frozenset({"tag", "cost_usd"})
+_AMOUNTS = frozenset({"cost_usd", "byok_usd"})
 _ORDINARY = Script()
 
 
@@ -235,12 +248,22 @@ def _next_word(parts: list[str]) -> Word:
 def _arguments(word: Word, parts: list[str]) -> dict[str, Any]:
     try:
         values = {name: _value(name, parts.pop(0)) for name in word.takes}
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, InvalidOperation):
         raise UnknownWordError(f"{word.spelling} without its argument") from None
     return values
 
 
 def _value(name: str, text: str) -> str | int | float:
-    if name in _TEXTS:
+    if name == "tag":
         return text
+    if name in _AMOUNTS:
+        return _amount(text)
     return int(text) if text.isdigit() else float(text)
+
+
+def _amount(text: str) -> str:
+    """Return an amount as JSON writes it, with every digit."""
+    amount = Decimal(text)
+    if not amount.is_finite():
+        raise ValueError(text)
+    return f"{amount:f}"

@@ -26,6 +26,7 @@ _BAD = {
     "huge": (10**18,),
     "mixed": (-5, "many", 10**18),
 }
+_BAD_COST = {"negative": -0.5, "string": "a lot", "huge": 10**9, "missing": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,12 @@ def spoil_usage(script: Script, usage: JSONObject) -> JSONObject | None:
     """Return the usage that the answer shows, which may not be the one billed."""
     if script.no_usage:
         return None
+    if script.bad_cost:
+        usage = {**usage, "cost": _BAD_COST[script.bad_cost]}
     if not script.bad_usage:
         return usage
     bad = _BAD[script.bad_usage]
-    counts = [name for name, value in usage.items() if isinstance(value, int)]
+    counts = [name for name, value in usage.items() if type(value) is int]
     return {**usage, **{name: bad[i % len(bad)] for i, name in enumerate(counts)}}
 
 

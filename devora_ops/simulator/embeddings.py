@@ -6,10 +6,11 @@ import re
 import zlib
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from devora_ops.simulator.faults import RefusalError, invalid
-from devora_ops.simulator.openai_chat import openai_error
+from devora_ops.simulator.openai_chat import bill, openai_error
 from devora_ops.simulator.wire import (
     Answer,
     Ask,
@@ -73,6 +74,15 @@ class OpenAIEmbeddings:
 
     def error_event(self, refusal: RefusalError) -> Event:
         raise NotImplementedError("embeddings are never streamed")
+
+
+class OpenRouterEmbeddings(OpenAIEmbeddings):
+    """POST /api/v1/embeddings: the same, and what they cost."""
+
+    api = "openrouter.embeddings"
+
+    def usage(self, tokens: Tokens) -> JSONObject:
+        return {**super().usage(tokens), **bill(replace(tokens, completion=0))}
 
 
 def vector(text: Any, dimensions: int) -> "array[float]":

@@ -1,6 +1,7 @@
 """OpenAI's chat completions, and the same with OpenRouter's additions."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import orjson
@@ -26,6 +27,9 @@ _FINISH = {"stop": "stop", "length": "length", "tool": "tool_calls"}
 _FINGERPRINT = "fp_50cad350e4"
 _PER_MESSAGE = 4
 _PER_REPLY = 3
+_USD_PER_INPUT = Decimal("0.000001")
+_USD_PER_OUTPUT = Decimal("0.000005")
+_FEE = Decimal("0.05")
 
 
 class OpenAIChat:
@@ -69,7 +73,7 @@ class OpenAIChat:
             },
         }
         if tokens.cost_usd:
-            usage["cost"] = float(tokens.cost_usd)
+            usage["cost"] = as_written(tokens.cost_usd)
         return usage
 
     def document(
@@ -92,7 +96,7 @@ class OpenAIChat:
     def stream(
         self, ask: Ask, answer: Answer, usage: JSONObject | None
     ) -> Iterator[Step]:
-        wanted = _wants_usage(ask.body)
+        wanted = self.tells_usage(ask.body)
         head = self.head(ask, answer, "chat.completion.chunk")
         tail = {"usage": None} if wanted else {}
 
@@ -112,7 +116,7 @@ class OpenAIChat:
         for index, choice in enumerate(answer.choices):
             yield step([_part(index, {}, _FINISH[choice.finish])])
         if wanted and usage is not None:
-            last = {**head, "choices": [], "usage": usage}
+            last = {**head, "choices": self.last_choices(), "usage": usage}
             yield Step((Event(orjson.dumps(last)),))
         yield Step((Event(b"[DONE]"),), last=True)
 
@@ -149,12 +153,29 @@ class OpenAIChat:
         """What comes before the first chunk of a stream."""
         return iter(())
 
+    def tells_usage(self, body: JSONObject) -> bool:
+        """Whether a stream ends with its usage."""
+        return bool((body.get("stream_options") or {}).get("include_usage"))
+
+    def last_choices(self) -> list[JSONObject]:
+        """What the chunk that tells the usage has for choices."""
+        return []
+
 
 class OpenRouterChat(OpenAIChat):
-    """POST /api/v1/chat/completions: names of providers, comments while it works."""
+    """POST /api/v1/chat/completions: what it cost, who served, comments meanwhile."""
 
     api = "openrouter.chat"
     id_prefix = "gen-"
+
+    def usage(self, tokens: Tokens) -> JSONObject:
+        return {**super().usage(tokens), **bill(tokens)}
+
+    def tells_usage(self, body: JSONObject) -> bool:
+        return True  # whatever a request says
+
+    def last_choices(self) -> list[JSONObject]:
+        return [_part(0, {"role": "assistant", "content": ""})]
 
     def head(self, ask: Ask, answer: Answer, kind: str) -> JSONObject:
         provider = ask.model.partition("/")[0].title()
@@ -162,6 +183,29 @@ class OpenRouterChat(OpenAIChat):
 
     def greeting(self) -> Iterator[Step]:
         yield Step((Event(b"OPENROUTER PROCESSING", comment=True),))
+
+
+def bill(tokens: Tokens) -> JSONObject:
+    """Return what OpenRouter says of money.
+
+    With its own key a call is told what it cost upstream too; with the customer's, the
+    cost is a fee of a twentieth, and the rest goes to the provider.
+    """
+    worked = tokens.prompt * _USD_PER_INPUT + tokens.completion * _USD_PER_OUTPUT
+    upstream, cost = tokens.byok_usd, tokens.cost_usd
+    if upstream:
+        cost = cost or f"{Decimal(upstream) * _FEE:f}"
+    cost = cost or f"{worked:f}"
+    return {
+        "cost": as_written(cost),
+        "is_byok": bool(upstream),
+        "cost_details": {"upstream_inference_cost": as_written(upstream or cost)},
+    }
+
+
+def as_written(amount: str) -> orjson.Fragment:
+    """Return what is written as a JSON number, digit for digit."""
+    return orjson.Fragment(amount)
 
 
 def openai_error(refusal: RefusalError) -> JSONObject:
@@ -226,10 +270,6 @@ def _prompt_details(tokens: Tokens) -> JSONObject:
     if tokens.written:
         details["cache_write_tokens"] = tokens.written
     return details
-
-
-def _wants_usage(body: JSONObject) -> bool:
-    return bool((body.get("stream_options") or {}).get("include_usage"))
 
 
 def _part(index: int, delta: JSONObject, finish: str | None = None) -> JSONObject:

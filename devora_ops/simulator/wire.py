@@ -52,7 +52,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """prompt includes cached and written; completion includes reasoning."""
+    """prompt includes cached and written; completion includes reasoning.
+
+    cost_usd, byok_usd: amounts as the model's name writes them, else empty.
+    """
 
     prompt: int
     completion: int
@@ -60,6 +63,7 @@ class Tokens:
     written: int = 0
     reasoning: int = 0
     cost_usd: str = ""
+    byok_usd: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from costs.pricing import Price, Usage, round_usd
 from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
+from llm.gateway.bills import charge, most_charged
 from llm.gateway.bounds import input_bound, most_believed, web_searches_bound
 from llm.gateway.call import Call, usd
 from llm.gateway.codecs import Codec
+from llm.providers.openrouter import Bill
 from llm.snapshot import Target
 from llm.tokens import at_most
 
@@ -106,12 +108,19 @@ class Attempt:
         }
 
     def bill(
-        self, raw: Any, *, text: str, service_tier: str = "", error_code: str = ""
+        self,
+        raw: Any,
+        *,
+        text: str,
+        source: bytes = b"",
+        service_tier: str = "",
+        error_code: str = "",
     ) -> None:
         """Settle by the usage that the provider told, or by an estimate without one.
 
         Usage beyond what the request allows cannot be true: it is cut to that, and
-        flagged, so that no answer can overrun a hard budget.
+        flagged, so that no answer can overrun a hard budget. source: the JSON that the
+        usage was parsed from.
         """
         told, anomaly = self.codec.read_usage(raw)
         usage = self.estimate(text) if told is None else self._believed(told)
@@ -125,6 +134,7 @@ class Attempt:
             "settled",
             usage=usage,
             raw_usage=raw,
+            bill=self.codec.read_bill(raw, source),
             service_tier=service_tier,
             estimated=estimated,
             http_status=200,
@@ -155,6 +165,7 @@ class Attempt:
         *,
         usage: Usage | None = None,
         raw_usage: Any = None,
+        bill: Bill | None = None,
         service_tier: str = "",
         estimated: bool = False,
         http_status: int | None = None,
@@ -164,6 +175,12 @@ class Attempt:
         """Turn the try into its fact and add that to the call."""
         usage = usage or Usage()
         self.ended = True
+        cost, book = self._cost(state, usage, service_tier), None
+        if bill is not None:
+            charged = charge(bill, book=cost, most=self._most_charged())
+            cost, book = charged.cost_usd, charged.book_usd
+            estimated = estimated or charged.estimated
+            anomaly = _graver(charged.anomaly, anomaly)
         fact = AttemptFact(
             id=self.id,
             call_id=self.call.id,
@@ -177,7 +194,7 @@ class Attempt:
             usage=usage,
             raw_usage=_storable(raw_usage),
             price_id=self.price.id if self.price else None,
-            cost_usd=self._cost(state, usage, service_tier),
+            cost_usd=cost,
             estimated=estimated,
             http_status=http_status,
             error_code=error_code.replace("\0", ""),
@@ -186,6 +203,7 @@ class Attempt:
             probability=self.call.probability if self.number == 1 else None,
             counters=self.counters,
             anomaly=anomaly,
+            book_usd=book,
         )
         self.call.add(fact)
         return fact
@@ -199,6 +217,9 @@ class Attempt:
             return Decimal(0)
         return round_usd(self.price.cost(usage, service_tier=service_tier))
 
+    def _most_charged(self) -> Decimal:
+        return most_charged(self.amount if self.price else None, sum(self.bounds))
+
     def _facts(self) -> bytes:
         return orjson.dumps(
             {
@@ -211,6 +232,13 @@ class Attempt:
                 "priced": self.price is not None,
             }
         )
+
+
+def _graver(of_bill: Anomaly, of_usage: Anomaly) -> Anomaly:
+    """Choose one: an odd usage explains why our price differs, and no other."""
+    if of_bill == "bill_differs":
+        return of_usage or of_bill
+    return of_bill or of_usage
 
 
 def _storable(raw_usage: Any) -> dict[str, Any] | None:

@@ -96,7 +96,10 @@ class Exchange:
             odd = refusals.bad_response("has a shape that makes no sense")
             raise RefusedError(odd) from error
         attempt.bill(
-            reading.usage, text=reading.text, service_tier=reading.service_tier
+            reading.usage,
+            text=reading.text,
+            source=reading.source,
+            service_tier=reading.service_tier,
         )
         call.answer = reading
         self.books.close(call, 200)
@@ -134,7 +137,12 @@ class Exchange:
             refusal = refusals.bad_response(str(error))
         if not relay.begun:
             # Nothing was said, so that there is nothing but the prompt to bill.
-            attempt.bill(stream.usage, text="", error_code=refusal.error.code)
+            attempt.bill(
+                stream.usage,
+                text="",
+                source=stream.usage_source,
+                error_code=refusal.error.code,
+            )
             raise RefusedError(refusal)
         self._end_stream(attempt, stream, 200, "stream_broken")
         call = attempt.call
@@ -148,6 +156,7 @@ class Exchange:
         attempt.bill(
             stream.usage,
             text=stream.text,
+            source=stream.usage_source,
             service_tier=stream.service_tier,
             error_code=error_code,
         )

@@ -10,6 +10,11 @@ from llm.gateway.codecs import Codec
 from llm.gateway.codecs.chat import ChatCodec
 from llm.gateway.codecs.embeddings import EmbeddingsCodec
 from llm.gateway.codecs.messages import MessagesCodec
+from llm.gateway.codecs.openrouter import (
+    ChatOverOpenRouter,
+    EmbeddingsOverOpenRouter,
+    MessagesOverOpenRouter,
+)
 from llm.gateway.codecs.protocol import Ours
 from llm.gateway.codecs.translated import ChatOverMessages, MessagesOverChat
 from llm.gateway.codecs.whole import (
@@ -80,7 +85,7 @@ CHAT = Format(
     end_user=_user,
     error=openai_error,
     default=ChatCodec(),
-    by_kind={"anthropic": ChatOverMessages()},
+    by_kind={"anthropic": ChatOverMessages(), "openrouter": ChatOverOpenRouter()},
     collector=ChatCollector,
     replay=_replay_chat,
 )
@@ -90,7 +95,7 @@ MESSAGES = Format(
     end_user=_user_of_messages,
     error=anthropic_error,
     default=MessagesOverChat(),
-    by_kind={"anthropic": MessagesCodec()},
+    by_kind={"anthropic": MessagesCodec(), "openrouter": MessagesOverOpenRouter()},
     collector=MessagesCollector,
     replay=_replay_messages,
     adopt=adopt_rendered,
@@ -102,4 +107,5 @@ EMBEDDINGS = Format(
     end_user=_user,
     error=openai_error,
     default=EmbeddingsCodec(),
+    by_kind={"openrouter": EmbeddingsOverOpenRouter()},
 )

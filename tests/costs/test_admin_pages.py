@@ -88,9 +88,12 @@ def test_what_does_not_add_up_is_on_its_calls_and_its_attempts_page(odd_call):
         settled_at=timezone.now(),
         latency_ms=20,
         anomaly="cached_above_input",
+        book_usd=Decimal("0.0021"),
     )
     words = "More from the cache than went in"
-    assert words in page(f"/admin/costs/attempt/{attempt.id}/change/")
+    details = page(f"/admin/costs/attempt/{attempt.id}/change/")
+    for text in (words, "By our prices", "$0.0021"):
+        assert text in details
     shown = page(f"/admin/costs/call/{odd_call.id}/change/")
     assert words in shown
     assert "The total is not the sum of its parts" in shown

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costs.pricing import Usage
-from llm.providers import anthropic, openai
+from llm.providers import anthropic, openai, openrouter
 
 counts = st.integers(0, 1_000_000)
 
@@ -28,6 +28,7 @@ def anthropic_usage(plain: int, cached: int, written: int) -> dict[str, Any]:
 
 ADAPTERS = {
     openai: (True, openai_usage),
+    openrouter: (True, openai_usage),
     anthropic: (False, anthropic_usage),
 }
 EACH = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda it: it.__name__)

@@ -48,7 +48,16 @@ def test_what_lasts_stays_when_the_failures_are_used_up():
 
 
 @pytest.mark.parametrize(
-    "name", ["sim-teapot", "sim-500-teapot", "sim-usage-10", "sim-retry", "sim-gap-x"]
+    "name",
+    [
+        "sim-cost-much",
+        "sim-cost-nan",
+        "sim-teapot",
+        "sim-500-teapot",
+        "sim-usage-10",
+        "sim-retry",
+        "sim-gap-x",
+    ],
 )
 def test_a_mistake_in_a_name_is_told(name: str):
     with pytest.raises(UnknownWordError):

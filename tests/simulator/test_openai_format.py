@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -204,10 +205,62 @@ def test_openrouter_names_the_provider_and_sends_comments(simulator: SimulatorPr
         assert answer.id.startswith("gen-")
         assert answer.model_extra["provider"] == "Anthropic"
         chunks = list(router.chat.completions.create(**wanted, stream=True))
-        assert chunks[-1].choices[0].finish_reason == "stop"
+        assert chunks[-2].choices[0].finish_reason == "stop"
+        assert chunks[-1].choices[0].finish_reason is None
+        assert chunks[-1].usage.cost > 0
         priced = {**wanted, "model": "openai/sim-usage-10-5-cost-0.00125"}
         assert router.chat.completions.create(**priced).usage.cost == 0.00125
     assert simulator.journal("anthropic/claude-sonnet-5")[0].api == "openrouter.chat"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_openrouter_tells_and_journals_what_a_call_cost(
+    simulator: SimulatorProcess, stream: bool
+):
+    def bill_of(words: str) -> dict[str, Any]:
+        model = f"openai/sim-usage-10-5-{words}-tag-{'sse' if stream else 'json'}"
+        said = {"model": model, "messages": HELLO, "stream": stream}
+        text = httpx.post(
+            f"{simulator.openrouter_url}/chat/completions", json=said
+        ).text
+        lines = text.split("data: ") if stream else [text]
+        (told,) = [line for line in lines if '"usage":{' in line]
+        assert simulator.journal(model)[-1].usage == json.loads(told)["usage"]
+        return json.loads(told, parse_float=str)["usage"]
+
+    plain = bill_of("chunks-2")
+    assert (plain["cost"], plain["is_byok"]) == ("0.000035", False)
+    assert plain["cost_details"] == {"upstream_inference_cost": "0.000035"}
+    exact = bill_of("cost-0.000012345678901234567890")
+    assert exact["cost"] == "0.000012345678901234567890"
+    own_key = bill_of("byok-0.02")
+    assert (own_key["cost"], own_key["is_byok"]) == ("0.0010", True)
+    assert own_key["cost_details"] == {"upstream_inference_cost": "0.02"}
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("no-cost", None),
+        ("bad-cost-negative", -0.5),
+        ("bad-cost-string", "a lot"),
+        ("bad-cost-huge", 10**9),
+    ],
+)
+def test_a_broken_bill_is_shown_and_the_right_one_journalled(
+    simulator: SimulatorProcess, word: str, told: Any
+):
+    model = f"openai/sim-usage-10-5-{word}"
+    said = {"model": model, "messages": HELLO}
+    url = f"{simulator.openrouter_url}/chat/completions"
+    assert httpx.post(url, json=said).json()["usage"]["cost"] == told
+    assert simulator.journal(model)[-1].usage["cost"] == 0.000035
+
+
+def test_openrouter_tells_what_embeddings_cost(simulator: SimulatorProcess):
+    said = {"model": "openai/sim-usage-10-0", "input": "hi"}
+    answer = httpx.post(f"{simulator.openrouter_url}/embeddings", json=said).json()
+    assert answer["usage"]["cost"] == 0.00001
 
 
 def _dot(left: list[float], right: list[float]) -> float:

@@ -15,6 +15,7 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.errors import openai_fields
 from llm.gateway.sse import data_of
 from llm.providers import openai
+from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 
@@ -51,11 +52,15 @@ class ChatCodec:
         """Return what the messages say."""
         return "\n\n".join(_texts(payload["messages"]))
 
+    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
+        """Return None: nobody tells what a call cost, its tokens do."""
+        return None
+
     def read(self, raw: bytes) -> Reading:
         """Read a completion; it leaves as it came."""
         answer = read_completion(raw)
         usage = answer.get("usage")
-        return Reading(raw, answer, text_of(answer), usage, tier_of(answer))
+        return Reading(raw, answer, text_of(answer), usage, tier_of(answer), raw)
 
     def stream(self, body: Mapping[str, Any]) -> "ChatStream":
         """Begin a stream of chunks."""
@@ -68,6 +73,7 @@ class ChatStream:
 
     def __init__(self, *, wants_usage: bool) -> None:
         self.usage: Any = None
+        self.usage_source = b""
         self.service_tier = ""
         self.ended = False
         self._wants_usage = wants_usage
@@ -104,16 +110,18 @@ class ChatStream:
 
     def pass_on(self, chunk: dict[str, Any], event: bytes) -> bytes | None:
         """Meter a chunk; return its event unless that has to wait for the end."""
-        self.meter(chunk)
-        if chunk.get("usage") and not chunk.get("choices"):
+        self.meter(chunk, event)
+        choices = chunk.get("choices") or ()
+        if chunk.get("usage") and not any(map(_says_something, choices)):
             self._usage_chunk = chunk  # it leaves at the end, with the cost in it
             return None
         return event
 
-    def meter(self, chunk: Mapping[str, Any]) -> None:
+    def meter(self, chunk: Mapping[str, Any], event: bytes) -> None:
         """Take note of what a chunk says and what it says it cost."""
         if chunk.get("usage"):
-            self.usage = chunk["usage"]  # cumulative: the last one counts
+            # Cumulative: the last one counts.
+            self.usage, self.usage_source = chunk["usage"], event
         if chunk.get("service_tier"):
             self.service_tier = tier_of(chunk)
         for choice in chunk.get("choices") or ():
@@ -140,6 +148,17 @@ class ChatStream:
             "error": openai_fields(error),
         }
         return (b"data: " + orjson.dumps(chunk),)
+
+
+def _says_something(choice: Any) -> bool:
+    """Say whether a client would miss a choice of the chunk that tells the usage.
+
+    OpenRouter sends an empty one along.
+    """
+    if not isinstance(choice, dict) or choice.get("finish_reason"):
+        return True
+    delta = choice.get("delta") or {}
+    return any(value for name, value in delta.items() if name != "role")
 
 
 def read_completion(raw: bytes) -> dict[str, Any]:

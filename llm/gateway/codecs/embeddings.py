@@ -6,6 +6,7 @@ from typing import Any
 from llm.gateway.codecs.chat import read_object
 from llm.gateway.codecs.protocol import BadAnswerError, Reading, StreamCodec
 from llm.providers import openai
+from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 
@@ -42,12 +43,16 @@ class EmbeddingsCodec:
         texts: Sequence[Any] = [given] if isinstance(given, str) else given
         return "\n".join(text for text in texts if isinstance(text, str))
 
+    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
+        """Return None: nobody tells what a call cost, its tokens do."""
+        return None
+
     def read(self, raw: bytes) -> Reading:
         """Read the answer; it leaves as it came."""
         answer = read_object(raw)
         if not isinstance(answer.get("data"), list):
             raise BadAnswerError("has no data")
-        return Reading(raw, answer, "", answer.get("usage"))
+        return Reading(raw, answer, "", answer.get("usage"), source=raw)
 
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Embeddings do not stream; validation refuses a body that asks for it."""

@@ -16,6 +16,7 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.errors import anthropic_fields
 from llm.gateway.sse import data_of
 from llm.providers import anthropic
+from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 _SAID = ("text", "thinking", "partial_json")
@@ -57,6 +58,10 @@ class MessagesCodec:
         parts += [message.get("content") for message in payload["messages"]]
         return "\n\n".join(text for part in parts for text in _texts(part))
 
+    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
+        """Return None: nobody tells what a call cost, its tokens do."""
+        return None
+
     def read(self, raw: bytes) -> Reading:
         """Read a message; it leaves as it came."""
         message = read_message(raw)
@@ -73,6 +78,7 @@ class MessagesStream:
 
     def __init__(self) -> None:
         self.usage: Any = None
+        self.usage_source = b""
         self.ended = False
         self.client_usage: Any = None
         self._stop = b""

@@ -8,6 +8,7 @@ import orjson
 
 from devora_ops.common.errors import DevoraError
 from llm.providers.counts import ToldUsage
+from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 
@@ -29,6 +30,7 @@ class Reading:
     """A whole answer: what the client gets, and what the ledger reads.
 
     value: the body, parsed. text: what was said, for an estimate where there is no usage.
+    source: what the usage was parsed from.
     """
 
     body: bytes
@@ -36,6 +38,7 @@ class Reading:
     text: str
     usage: Any = None
     service_tier: str = ""
+    source: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,10 @@ class StreamCodec(Protocol):
     @property
     def usage(self) -> Any:
         """The usage as the upstream told it last, or None."""
+
+    @property
+    def usage_source(self) -> bytes:
+        """The event that told that usage."""
 
     @property
     def service_tier(self) -> str:
@@ -121,6 +128,12 @@ class Codec(Protocol):
 
     def read_usage(self, raw: Any) -> ToldUsage:
         """Normalise a usage object of the upstream's, and say what is odd about it."""
+
+    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
+        """Return what a usage says that it cost; None of an upstream that never does.
+
+        text: what the usage was parsed from.
+        """
 
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Begin a stream for the client's own body."""

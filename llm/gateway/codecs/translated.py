@@ -14,6 +14,7 @@ from llm.gateway.codecs.chat import (
     read_object,
     text_of,
 )
+from llm.gateway.codecs.chat import tier_of as completion_tier
 from llm.gateway.codecs.messages import (
     MessagesCodec,
     error_event,
@@ -97,8 +98,14 @@ class MessagesOverChat(ChatCodec):
         """Translate a completion into a message."""
         completion = read_completion(raw)
         message = messages_over_chat.answer(completion)
-        body, usage = orjson.dumps(message), completion.get("usage")
-        return Reading(body, message, text_of(completion), usage)
+        return Reading(
+            orjson.dumps(message),
+            message,
+            text_of(completion),
+            completion.get("usage"),
+            completion_tier(completion),
+            raw,
+        )
 
     def stream(self, body: Mapping[str, Any]) -> "MessagesOverChatStream":
         """Begin a stream of events."""
@@ -114,7 +121,7 @@ class MessagesOverChatStream(ChatStream):
 
     def pass_on(self, chunk: dict[str, Any], event: bytes) -> bytes | None:
         """Translate one chunk into the events that it comes to."""
-        self.meter(chunk)
+        self.meter(chunk, event)
         return _joined(self._chunks.feed(chunk))
 
     def finish(self, ours: Ours) -> Sequence[bytes]:
