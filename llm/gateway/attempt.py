@@ -175,7 +175,7 @@ class Attempt:
         """Turn the try into its fact and add that to the call."""
         usage = usage or Usage()
         self.ended = True
-        cost, book = self._cost(state, usage, service_tier), None
+        cost, book = self._cost(state, usage, service_tier, raw_usage), None
         if bill is not None:
             charged = charge(bill, book=cost, most=self._most_charged())
             cost, book = charged.cost_usd, charged.book_usd
@@ -208,14 +208,18 @@ class Attempt:
         self.call.add(fact)
         return fact
 
-    def _cost(self, state: State, usage: Usage, service_tier: str) -> Decimal | None:
+    def _cost(
+        self, state: State, usage: Usage, service_tier: str, raw_usage: Any
+    ) -> Decimal | None:
         if self.price is None:
             return None
         if state == "unknown":
             return self.amount
         if usage == _NOTHING:
             return Decimal(0)
-        return round_usd(self.price.cost(usage, service_tier=service_tier))
+        region = self.codec.region_of(raw_usage)
+        cost = self.price.cost(usage, service_tier=service_tier, region=region)
+        return round_usd(cost)
 
     def _most_charged(self) -> Decimal:
         return most_charged(self.amount if self.price else None, sum(self.bounds))

@@ -65,6 +65,12 @@ def read_usage(raw: Any) -> ToldUsage:
     return usage, anomaly
 
 
+def region_of(raw: Any) -> str:
+    """Return where inference ran; some models cost more in some regions."""
+    region = raw.get("inference_geo") if isinstance(raw, Mapping) else None
+    return region if isinstance(region, str) else ""
+
+
 def merge_usage(earlier: Any, later: Any) -> dict[str, Any]:
     """Return the usage of a stream so far: its counts are cumulative, the last one wins.
 

@@ -75,11 +75,12 @@ def model_of(
     upstream: Upstream,
     *,
     kind: str = "compatible",
-    priced: bool = True,
+    **more: Any,
 ) -> str:
     """Make a model of a provider of its own, so that no breaker opens for others.
 
-    A million tokens cost one dollar when they go in and ten when they come out.
+    A million tokens cost one dollar when they go in and ten when they come out; more:
+    other columns of its price.
     """
     from django.utils import timezone
 
@@ -95,13 +96,13 @@ def model_of(
             secret="x",
             from_environment=True,
         )
-        if priced:
-            Price.objects.create(
-                model=f"{slug}/m",
-                input=Decimal("0.000001"),
-                output=Decimal("0.00001"),
-                valid_from=timezone.now(),
-                source="test",
-            )
+        Price.objects.create(
+            model=f"{slug}/m",
+            input=Decimal("0.000001"),
+            output=Decimal("0.00001"),
+            valid_from=timezone.now(),
+            source="test",
+            **more,
+        )
     installation.caller()  # once a younger key is taken, the model is known
     return f"{slug}/m"

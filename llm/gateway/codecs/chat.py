@@ -56,6 +56,10 @@ class ChatCodec:
         """Return None: nobody tells what a call cost, its tokens do."""
         return None
 
+    def region_of(self, usage: Any) -> str:
+        """Return no region: prices are the same everywhere."""
+        return ""
+
     def read(self, raw: bytes) -> Reading:
         """Read a completion; it leaves as it came."""
         answer = read_completion(raw)

@@ -47,6 +47,10 @@ class EmbeddingsCodec:
         """Return None: nobody tells what a call cost, its tokens do."""
         return None
 
+    def region_of(self, usage: Any) -> str:
+        """Return no region: prices are the same everywhere."""
+        return ""
+
     def read(self, raw: bytes) -> Reading:
         """Read the answer; it leaves as it came."""
         answer = read_object(raw)

@@ -26,6 +26,7 @@ class MessagesCodec:
     """POST /v1/messages, in and out."""
 
     read_usage = staticmethod(anthropic.read_usage)
+    region_of = staticmethod(anthropic.region_of)
 
     def url(self, upstream: Upstream) -> str:
         """Return where messages are posted to."""

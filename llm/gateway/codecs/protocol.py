@@ -135,5 +135,8 @@ class Codec(Protocol):
         text: what the usage was parsed from.
         """
 
+    def region_of(self, usage: Any) -> str:
+        """Return where the model ran, as a usage tells it; empty where it does not."""
+
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Begin a stream for the client's own body."""
