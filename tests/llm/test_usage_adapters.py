@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costs.pricing import Usage
-from llm.providers import anthropic, openai, openrouter
+from llm.providers import anthropic, openai, openai_responses, openrouter
 
 counts = st.integers(0, 1_000_000)
 
@@ -16,6 +16,11 @@ counts = st.integers(0, 1_000_000)
 def openai_usage(whole: int, cached: int, written: int) -> dict[str, Any]:
     details = {"cached_tokens": cached, "cache_write_tokens": written}
     return {"prompt_tokens": whole, "prompt_tokens_details": details}
+
+
+def responses_usage(whole: int, cached: int, written: int) -> dict[str, Any]:
+    details = {"cached_tokens": cached, "cache_write_tokens": written}
+    return {"input_tokens": whole, "input_tokens_details": details}
 
 
 def anthropic_usage(plain: int, cached: int, written: int) -> dict[str, Any]:
@@ -29,6 +34,7 @@ def anthropic_usage(plain: int, cached: int, written: int) -> dict[str, Any]:
 ADAPTERS = {
     openai: (True, openai_usage),
     openrouter: (True, openai_usage),
+    openai_responses: (True, responses_usage),
     anthropic: (False, anthropic_usage),
 }
 EACH = pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda it: it.__name__)
@@ -157,6 +163,7 @@ NAMES = (
     *("input_tokens", "output_tokens", "cache_read_input_tokens"),
     *("cache_creation_input_tokens", "cache_creation", "server_tool_use"),
     "output_tokens_details",
+    "input_tokens_details",
 )
 
 
