@@ -4,23 +4,22 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import JSONField, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import TabularInline
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from costs.models import Call
-from devora_ops.common import apikeys, audit
-from devora_ops.common.forms import SafeJSONFormField, SafeModelAdmin
-from devora_ops.common.rest.middleware import request_id
+from devora_ops.common import apikeys
+from devora_ops.common.forms import SafeModelAdmin
+from llm.admin_audited import AuditedAdmin
 from llm.admin_content import CallWithContentAdmin
-from llm.forms import ApiKeyForm, ModelForm, ProviderForm, TargetFormSet
+from llm.admin_routes import RouteAdmin
+from llm.forms import ApiKeyForm, ModelForm, ProviderForm
 from llm.models import (
     Agent,
     ApiKey,
@@ -29,7 +28,6 @@ from llm.models import (
     Model,
     Provider,
     Route,
-    RouteTarget,
 )
 from llm.services import (
     LIMITS,
@@ -44,39 +42,7 @@ _OVERLAP = dt.timedelta(days=1)
 
 admin.site.unregister(Call)
 admin.site.register(Call, CallWithContentAdmin)
-
-
-class AuditedAdmin(SafeModelAdmin):
-    """For plain rows without rules of their own: the form writes, the audit knows."""
-
-    def save_model(
-        self, request: HttpRequest, obj: Any, form: Any, change: bool
-    ) -> None:
-        """Save it and say so in the audit."""
-        super().save_model(request, obj, form, change)
-        self._record(request, obj, "change" if change else "create", form.changed_data)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Delete it and say so in the audit."""
-        self._record(request, obj, "delete", [])
-        super().delete_model(request, obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete each for itself, so that the audit knows each."""
-        for obj in queryset:
-            self.delete_model(request, obj)
-
-    def _record(
-        self, request: HttpRequest, obj: Any, verb: str, fields: list[str]
-    ) -> None:
-        audit.record(
-            actor=request.user.get_username(),
-            action=f"{self.opts.model_name}.{verb}",
-            object_type=self.opts.label_lower,
-            object_id=str(obj),
-            after={name: str(getattr(obj, name, "")) for name in fields},
-            request_id=request_id(request),
-        )
+admin.site.register(Route, RouteAdmin)
 
 
 @admin.register(Agent)
@@ -241,7 +207,10 @@ class ProviderAdmin(SafeModelAdmin):
     form = ProviderForm
     list_display = ("name", "slug", "kind", "base_url", "credential", "enabled")
     search_fields = ("name", "slug")
-    fields = (("name", "slug"), ("kind", "base_url"), "secret", "is_active")
+    fields = (
+        *(("name", "slug"), ("kind", "base_url"), "secret", "bulkhead_size"),
+        "is_active",
+    )
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Any = None
@@ -272,6 +241,7 @@ class ProviderAdmin(SafeModelAdmin):
             secret=form.cleaned_data["secret"],
             name=obj.name,
             from_environment=form.keeps_operators_address(),
+            bulkhead_size=obj.bulkhead_size,
             actor=request.user.get_username(),
         )
         if saved.is_active != obj.is_active:
@@ -326,53 +296,6 @@ class ModelAdmin(AuditedAdmin):
             obj.pk, obj.created_at = made.pk, made.created_at
             obj.color_slot = obj.color_slot or made.color_slot
         super().save_model(request, obj, form, change)
-
-
-class TargetInline(TabularInline):  # type: ignore[misc]
-    """The models of a route, in order."""
-
-    model = RouteTarget
-    formset = TargetFormSet
-    fields = ("position", "model", "weight", "conditions")
-    autocomplete_fields = ("model",)
-    ordering = ("position", "id")
-    extra = 1
-    formfield_overrides = {
-        JSONField: {
-            "form_class": SafeJSONFormField,
-            "widget": UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        }
-    }
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[RouteTarget]:
-        """Return targets with what names them."""
-        targets: QuerySet[RouteTarget] = super().get_queryset(request)
-        return targets.select_related("model__provider")
-
-
-@admin.register(Route)
-class RouteAdmin(AuditedAdmin):
-    """Public names and the models behind them."""
-
-    list_display = ("slug", "strategy", "target_list", "default_max_tokens", "enabled")
-    search_fields = ("slug",)
-    inlines = (TargetInline,)
-    fields = ("slug", ("strategy", "default_max_tokens"), "is_active")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Route]:
-        """Return routes with their targets."""
-        routes: QuerySet[Route] = super().get_queryset(request)
-        return routes.prefetch_related("targets__model__provider")
-
-    @admin.display(description=_("targets"))
-    def target_list(self, route: Route) -> str:
-        """Return the models in order."""
-        return " → ".join(str(target.model) for target in route.targets.all())
-
-    @display(description=_("active"), boolean=True, ordering="is_active")  # type: ignore[untyped-decorator]
-    def enabled(self, route: Route) -> bool:
-        """Say whether agents may ask for it."""
-        return route.is_active
 
 
 @admin.register(Breaker)

@@ -17,7 +17,8 @@ from unfold.widgets import (
 
 from devora_ops.common import addresses
 from devora_ops.common.apikeys import SCOPES
-from llm.models import ApiKey, Model, Provider
+from llm.models import ApiKey, Model, Provider, Route
+from llm.policy import BULKHEAD_SIZE, USUAL
 from llm.services import LIMITS
 
 _SCOPES = {
@@ -70,10 +71,12 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Provider
-        fields = ("name", "slug", "kind", "base_url", "is_active")
+        fields = ("name", "slug", "kind", "base_url", "bulkhead_size", "is_active")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "bulkhead_size" in self.fields:
+            self.fields["bulkhead_size"].widget.attrs["placeholder"] = BULKHEAD_SIZE
         if "secret" in self.fields:
             self.fields["secret"].help_text = self._stored_key()
 
@@ -142,6 +145,25 @@ class ModelForm(forms.ModelForm):  # type: ignore[type-arg]
             "abilities",
             "is_active",
         )
+
+
+class RouteForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A route; what is left empty shows what holds then."""
+
+    class Meta:
+        model = Route
+        fields = (
+            *("slug", "strategy", "default_max_tokens", "is_active"),
+            *("connect_s", "first_byte_s", "between_chunks_s", "total_s"),
+            *("max_attempts", "allow_duplicates"),
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in USUAL.__slots__:
+            if name in self.fields and name != "allow_duplicates":
+                usual = f"{getattr(USUAL, name):g}"
+                self.fields[name].widget.attrs["placeholder"] = usual
 
 
 class TargetFormSet(PaginationInlineFormSet):  # type: ignore[misc]

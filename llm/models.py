@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from devora_ops.common.apikeys import SCOPES
 from devora_ops.common.models import Team
 from llm.conditions import check_conditions
+from llm.policy import LARGEST_BULKHEAD
+from llm.policy_columns import PolicyColumns, empty_or_within
 
 
 class ContentMode(models.TextChoices):
@@ -132,6 +134,16 @@ class Provider(models.Model):
     sealed_secret = models.TextField(blank=True, editable=False)
     last_four = models.CharField(max_length=4, blank=True, editable=False)
     internal_allowed = models.BooleanField(default=False, editable=False)
+    bulkhead_size = models.PositiveIntegerField(
+        _("calls at once"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(LARGEST_BULKHEAD)],
+        help_text=_(
+            "From one web process; 1000 when empty. What is more is refused at once, so "
+            "that a slow provider holds up nobody else."
+        ),
+    )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -139,6 +151,12 @@ class Provider(models.Model):
         verbose_name = _("provider")
         verbose_name_plural = _("providers")
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=empty_or_within("bulkhead_size", 1, LARGEST_BULKHEAD),
+                name="llm_provider_bulkhead",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -190,7 +208,7 @@ class RouteStrategy(models.TextChoices):
     FASTEST = "fastest", _("The fastest first")
 
 
-class Route(models.Model):
+class Route(PolicyColumns):
     """A public name an agent may ask for, and the models that may serve it."""
 
     slug = models.SlugField(_("slug"), max_length=64, unique=True)
@@ -206,7 +224,7 @@ class Route(models.Model):
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    class Meta:
+    class Meta(PolicyColumns.Meta):
         verbose_name = _("route")
         verbose_name_plural = _("routes")
         ordering = ["slug"]

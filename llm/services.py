@@ -19,6 +19,7 @@ from llm.models import Agent, ApiKey, Content, Model, Provider, Route, RouteTarg
 from llm.selectors import content_of
 
 _COLOR_SLOTS = 12
+_AS_IT_IS = -1
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
 
 
@@ -129,11 +130,13 @@ def provider_ensure(
     secret: str,
     name: str = "",
     from_environment: bool = False,
+    bulkhead_size: int | None = _AS_IT_IS,
     actor: str = "system",
 ) -> Provider:
     """Make a provider, or bring it in line; models of the price table come with it.
 
     from_environment: the operator named the address, so it may be an internal one.
+    bulkhead_size: the most calls to it at once, None for the usual; left out, it stays.
     """
     if not from_environment:
         addresses.check_url(
@@ -149,6 +152,8 @@ def provider_ensure(
     provider.kind = kind
     provider.base_url = base_url
     provider.internal_allowed = from_environment or _is_allowed_inside(base_url)
+    if bulkhead_size != _AS_IT_IS:
+        provider.bulkhead_size = bulkhead_size
     if secret:
         # Without a key it could not be used; its first one makes it ready.
         provider.is_active |= not provider.sealed_secret
@@ -162,7 +167,12 @@ def provider_ensure(
         action="provider.save",
         object_type="provider",
         object_id=slug,
-        after={"kind": kind, "base_url": base_url, "secret_changed": bool(secret)},
+        after={
+            "kind": kind,
+            "base_url": base_url,
+            "secret_changed": bool(secret),
+            "bulkhead_size": provider.bulkhead_size,
+        },
     )
     _models_from_table(provider)
     return provider

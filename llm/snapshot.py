@@ -14,6 +14,7 @@ from devora_ops.common.crypto import FieldCipher, SealBroken
 from devora_ops.common.postgres import Connection
 from devora_ops.common.snapshots import Snapshot
 from llm.limit import Limit
+from llm.policy import BULKHEAD_SIZE, USUAL, RoutePolicy
 
 log = logging.getLogger("[LLM]")
 
@@ -44,13 +45,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A provider as it is called: where, in which format, with which secret."""
+    """A provider as it is called: where, in which format, with which secret.
+
+    bulkhead_size: the most calls to it at once, of one process.
+    """
 
     slug: str
     kind: str
     base_url: str
     internal_allowed: bool
     secret: str = field(repr=False)
+    bulkhead_size: int = BULKHEAD_SIZE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class RouteSnapshot:
     strategy: str
     default_max_tokens: int
     targets: tuple[Target, ...]
+    policy: RoutePolicy = USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +159,13 @@ class CatalogueLoader:
     async def _upstreams(self, connection: Connection) -> dict[str, Upstream]:
         rows = await _rows(
             connection,
-            "SELECT slug, kind, base_url, internal_allowed, sealed_secret "
-            "FROM llm_provider WHERE is_active",
+            "SELECT slug, kind, base_url, internal_allowed, sealed_secret, "
+            "bulkhead_size FROM llm_provider WHERE is_active",
         )
         found = {}
         for row in rows:
             sealed = row.pop("sealed_secret")
+            row["bulkhead_size"] = row["bulkhead_size"] or BULKHEAD_SIZE
             try:
                 secret = self._open(row["slug"], sealed)
             except SealBroken as error:
@@ -218,12 +225,27 @@ class CatalogueLoader:
                 )
         routes = await _rows(
             connection,
-            "SELECT slug, strategy, default_max_tokens FROM llm_route WHERE is_active",
+            "SELECT slug, strategy, default_max_tokens, connect_s, first_byte_s, "
+            "between_chunks_s, total_s, max_attempts, allow_duplicates "
+            "FROM llm_route WHERE is_active",
         )
-        return {
-            row["slug"]: RouteSnapshot(**row, targets=tuple(targets[row["slug"]]))
-            for row in routes
+        return {row["slug"]: _route(row, targets[row["slug"]]) for row in routes}
+
+
+def _route(row: Mapping[str, Any], targets: Sequence[Target]) -> RouteSnapshot:
+    policy = RoutePolicy(
+        **{
+            name: getattr(USUAL, name) if row[name] is None else row[name]
+            for name in RoutePolicy.__slots__
         }
+    )
+    return RouteSnapshot(
+        row["slug"],
+        row["strategy"],
+        row["default_max_tokens"],
+        tuple(targets),
+        USUAL if policy == USUAL else policy,
+    )
 
 
 def keys() -> Snapshot[Mapping[str, Key]]:

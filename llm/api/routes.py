@@ -26,13 +26,28 @@ class TargetSerializer(serializers.ModelSerializer[RouteTarget]):
 
 
 class RouteSerializer(serializers.ModelSerializer[Route]):
-    """A public name and the models that may serve it, in order."""
+    """A public name and the models that may serve it, in order.
+
+    Deadlines are seconds of one try; null is the usual one.
+    """
 
     targets = TargetSerializer(many=True, read_only=True)
 
     class Meta:
         model = Route
-        fields = ("slug", "strategy", "default_max_tokens", "is_active", "targets")
+        fields = (
+            "slug",
+            "strategy",
+            "default_max_tokens",
+            "connect_s",
+            "first_byte_s",
+            "between_chunks_s",
+            "total_s",
+            "max_attempts",
+            "allow_duplicates",
+            "is_active",
+            "targets",
+        )
         read_only_fields = fields
 
 

@@ -2,8 +2,6 @@
 
 from collections import Counter
 
-MOST_CALLS = 1000
-
 
 class Bulkhead:
     """Counts the calls under way by provider; nobody queues, who is too many is told."""
@@ -11,7 +9,7 @@ class Bulkhead:
     def __init__(self) -> None:
         self._under_way: Counter[str] = Counter()
 
-    def enter(self, provider: str, *, most: int = MOST_CALLS) -> bool:
+    def enter(self, provider: str, *, most: int) -> bool:
         """Take a place; False when there is none."""
         if self._under_way[provider] >= most:
             return False

@@ -52,7 +52,7 @@ class Dispatcher:
             # What a provider said tells more than that another was not asked.
             if refusal is None or newest.sent or not refusal.sent:
                 refusal = newest
-            if not newest.fallback or call.tried >= retries.MOST_ATTEMPTS:
+            if not newest.fallback or call.tried >= plan.policy.max_attempts:
                 break
             # Its hold is freed first, so that the next target's fits beside it.
             await self.books.post(call)
@@ -77,7 +77,7 @@ class Dispatcher:
             if any(map(self.health.is_well, others)):
                 return refusal
             # The last attempt is kept for who has not been asked.
-            if call.tried >= retries.MOST_ATTEMPTS - bool(others):
+            if call.tried >= plan.policy.max_attempts - bool(others):
                 return refusal
             wait_s = _wait_s(refusal, retry)
             if wait_s > retries.MOST_WAIT_S or not budget.take():
@@ -93,13 +93,15 @@ class Dispatcher:
         if permit is None:
             return refusals.unavailable(self.health.wait_s(target))
         provider = target.upstream.slug
-        if not self.bulkhead.enter(provider):
+        if not self.bulkhead.enter(provider, most=target.upstream.bulkhead_size):
             self.health.abandoned(target, permit)
             return refusals.busy()
         try:
             refusal = await self._attempt(target, call, plan, send)
         except RefusedError as error:
             self.health.refused(target, permit, error.refusal)
+            if plan.policy.allow_duplicates:
+                return error.refusal.repeatable()
             return error.refusal
         except BaseException:
             self.health.abandoned(target, permit)
@@ -129,7 +131,7 @@ class Dispatcher:
             raise RefusedError(Refusal(error, fallback=True, sent=False)) from error
         await attempt.hold(self.books.ledger, self.prices.current, self.budgets.current)
         call.tried += 1
-        return await self.exchange.run(attempt, send)
+        return await self.exchange.run(attempt, send, plan.policy)
 
 
 def _wait_s(refusal: Refusal, retry: int) -> float:

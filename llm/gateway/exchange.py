@@ -20,9 +20,13 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.http import Send, send_bytes
 from llm.gateway.refusals import Refusal
 from llm.gateway.relay import Relay
-from llm.gateway.upstream import MOST_ANSWER_BYTES, UpstreamClient
-
-FIRST_BYTE_TIMEOUT_S = 60.0
+from llm.gateway.upstream import (
+    MOST_ANSWER_BYTES,
+    UpstreamClient,
+    deadlines,
+    expect_chunks,
+)
+from llm.policy import RoutePolicy
 
 
 class RefusedError(Exception):
@@ -40,14 +44,16 @@ class Exchange:
     client: UpstreamClient
     books: Books
 
-    async def run(self, attempt: Attempt, send: Send) -> Refusal | None:
+    async def run(
+        self, attempt: Attempt, send: Send, policy: RoutePolicy
+    ) -> Refusal | None:
         """Serve by one attempt; return what was wrong with an answer that has begun.
 
         Raises RefusedError when the client has been told nothing yet. The attempt has
         ended either way.
         """
         try:
-            async with await self._open(attempt) as response:
+            async with await self._open(attempt, policy) as response:
                 if response.status != 200:
                     await _refuse_status(response)
                 if attempt.call.stream:
@@ -68,20 +74,24 @@ class Exchange:
             _end_unfinished(attempt, "internal_error")
             raise
 
-    async def _open(self, attempt: Attempt) -> aiohttp.ClientResponse:
+    async def _open(
+        self, attempt: Attempt, policy: RoutePolicy
+    ) -> aiohttp.ClientResponse:
         upstream = attempt.target.upstream
         posted = self.client.post(
             upstream,
             attempt.codec.url(upstream),
             data=attempt.data,
             headers=attempt.headers(),
-            stream=attempt.call.stream,
+            waits=deadlines(policy, stream=attempt.call.stream),
             sending=attempt.leaves,
         )
         if not attempt.call.stream:
             return await posted  # it may take as long as the total allows
-        async with asyncio.timeout(FIRST_BYTE_TIMEOUT_S):
-            return await posted
+        async with asyncio.timeout(policy.first_byte_s):
+            response = await posted
+        expect_chunks(response, policy)
+        return response
 
     async def _answer(
         self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from devora_ops.common.errors import InvalidRequest, NotFound
 from llm.gateway.routing import Asked, Market, choose
+from llm.policy import USUAL, RoutePolicy
 from llm.snapshot import Catalogue, RouteSnapshot, Target
 
 DEFAULT_MAX_TOKENS = 4096
@@ -25,6 +26,7 @@ class Plan:
     strategy: str = ""
     probability: float = 1.0
     left_out: Mapping[str, str] = field(default_factory=dict)
+    policy: RoutePolicy = USUAL
 
 
 def make_plan(
@@ -71,6 +73,7 @@ def _plan_route(route: RouteSnapshot, asked: Asked, market: Market) -> Plan:
         route.strategy,
         choice.probability,
         choice.left_out,
+        route.policy,
     )
 
 

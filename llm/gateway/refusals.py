@@ -32,7 +32,8 @@ class Refusal:
 
     fallback: another target may be asked. sent: bytes may have reached the provider.
     billed: it did not say that it failed before working, so its bill is unknown.
-    retry_after_s: how long it wants to be left alone.
+    may_repeat: only that unknown bill speaks against asking again. retry_after_s: how
+    long it wants to be left alone.
     """
 
     error: DevoraError
@@ -41,8 +42,15 @@ class Refusal:
     health: Health = "ignored"
     sent: bool = True
     billed: bool = False
+    may_repeat: bool = False
     http_status: int | None = None
     retry_after_s: float | None = None
+
+    def repeatable(self) -> "Refusal":
+        """Return it as it is where a call may be paid for twice."""
+        if not self.may_repeat:
+            return self
+        return replace(self, retry="later", fallback=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Refusal
         fallback=row.fallback,
         health=row.health,
         billed=row.billed,
+        may_repeat=row.billed,
         http_status=status,
         retry_after_s=wait_s,
     )
@@ -184,7 +193,7 @@ def _unsent(code: str, message: str) -> Refusal:
 
 def _unknown(message: str, status: int) -> Refusal:
     error = UpstreamError(message, code="billing_unknown", status=status)
-    return Refusal(error, health="failed", billed=True)
+    return Refusal(error, health="failed", billed=True, may_repeat=True)
 
 
 def _callers_fault(status: int, told: Mapping[str, Any]) -> DevoraError:

@@ -7,7 +7,6 @@ with twice the load: a tenth of a retry a request, and at least three a second.
 import random
 from dataclasses import dataclass
 
-MOST_ATTEMPTS = 3
 MOST_WAIT_S = 30.0
 
 _PER_REQUEST = 0.1

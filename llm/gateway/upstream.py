@@ -13,18 +13,11 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from devora_ops.common.addresses import is_public
+from llm.policy import USUAL, RoutePolicy
 from llm.snapshot import Upstream
 
-CONNECT_TIMEOUT_S = 5.0
-TOTAL_TIMEOUT_S = 600.0
-BETWEEN_CHUNKS_S = 120.0
 MOST_ANSWER_BYTES = 32 * 2**20
 MOST_LINE_BYTES = 2**20
-_MOST_CONNECTIONS = 1000
-_TIMEOUT = aiohttp.ClientTimeout(total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-_STREAM_TIMEOUT = aiohttp.ClientTimeout(
-    total=TOTAL_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=BETWEEN_CHUNKS_S
-)
 
 
 # Who wants to know that the request of this task leaves.
@@ -38,6 +31,39 @@ class _Request(aiohttp.ClientRequest):
         if tell := _SENDING.get():
             tell()
         return await super().send(conn)
+
+
+def deadlines(policy: RoutePolicy, *, stream: bool) -> aiohttp.ClientTimeout:
+    """Return how long the HTTP client waits for what.
+
+    Until a stream's answer has begun, the first byte has its own deadline: the pause
+    between chunks must not come before that.
+    """
+    if policy is USUAL:  # nearly always; a policy's hash costs more than all of this
+        return _USUAL_OF_STREAMS if stream else _USUAL
+    return _deadlines(policy, stream)
+
+
+@lru_cache(maxsize=256)
+def _deadlines(policy: RoutePolicy, stream: bool) -> aiohttp.ClientTimeout:
+    between_s = max(policy.between_chunks_s, policy.first_byte_s) if stream else None
+    return aiohttp.ClientTimeout(
+        total=policy.total_s, sock_connect=policy.connect_s, sock_read=between_s
+    )
+
+
+_USUAL = _deadlines(USUAL, False)
+_USUAL_OF_STREAMS = _deadlines(USUAL, True)
+
+
+def expect_chunks(response: aiohttp.ClientResponse, policy: RoutePolicy) -> None:
+    """Watch the pauses of a stream from now on, where they are shorter than its start."""
+    connection = response.connection
+    if policy.between_chunks_s >= policy.first_byte_s or connection is None:
+        return
+    assert connection.protocol is not None  # it stands
+    connection.protocol.read_timeout = policy.between_chunks_s
+    connection.protocol.start_timeout()
 
 
 class AddressForbiddenError(OSError):
@@ -87,7 +113,7 @@ class UpstreamClient:
         *,
         data: bytes,
         headers: Mapping[str, str],
-        stream: bool,
+        waits: aiohttp.ClientTimeout,
         sending: Callable[[], None],
     ) -> aiohttp.ClientResponse:
         """Send one request and return its answer's head; redirects are not followed.
@@ -103,14 +129,18 @@ class UpstreamClient:
             data=data,
             headers=headers,
             allow_redirects=False,
-            timeout=_STREAM_TIMEOUT if stream else _TIMEOUT,
+            timeout=waits,
         )
 
 
 def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=_MOST_CONNECTIONS, resolver=resolver, keepalive_timeout=30
+            # Bulkheads bound them by provider; a bound of all would let one slow
+            # provider keep the others waiting.
+            limit=0,
+            resolver=resolver,
+            keepalive_timeout=30,
         ),
         request_class=_Request,
         cookie_jar=aiohttp.DummyCookieJar(),

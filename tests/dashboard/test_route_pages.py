@@ -2,10 +2,12 @@
 
 import pytest
 from django.contrib import admin
+from django.db import IntegrityError, transaction
 
+from devora_ops.common.models import AuditEntry
 from devora_ops.common.roles import PERMISSIONS, ROLES
 from llm.models import Model, Provider, Route
-from tests.api.callers import as_person
+from tests.api.callers import as_key, as_person
 
 pytestmark = pytest.mark.django_db
 ROUTES = "/admin/llm/route/"
@@ -88,3 +90,101 @@ def test_whoever_may_edit_a_thing_may_edit_its_rows(role):
                 )
                 held = PERMISSIONS[role]
                 assert (parent in held) == (rows in held), (parent, rows)
+
+
+POLICY = {
+    "connect_s": "2.5",
+    "first_byte_s": "10",
+    "between_chunks_s": "30",
+    "total_s": "60",
+    "max_attempts": "2",
+    "allow_duplicates": "on",
+}
+
+
+def test_a_route_takes_a_policy_and_goes_back_to_the_usual_one(model):
+    owner = as_person("Owner")
+    sent = form_of(**POLICY, **{"targets-0-model": model.pk})
+    assert owner.post(f"{ROUTES}add/", sent).status_code == 302
+    route = Route.objects.get(slug="smart")
+    deadlines = (
+        route.connect_s,
+        route.first_byte_s,
+        route.between_chunks_s,
+        route.total_s,
+    )
+    assert deadlines == (2.5, 10, 30, 60)
+    assert (route.max_attempts, route.allow_duplicates) == (2, True)
+    target = route.targets.get()
+    stays = {
+        "targets-INITIAL_FORMS": "1",
+        "targets-0-id": target.pk,
+        "targets-0-route": route.pk,
+        "targets-0-model": model.pk,
+    }
+    address = f"{ROUTES}{route.pk}/change/"
+    assert 'placeholder="600"' in owner.get(address).content.decode()
+    assert owner.post(address, form_of(**stays)).status_code == 302
+    route.refresh_from_db()
+    assert (route.total_s, route.max_attempts, route.allow_duplicates) == (
+        None,
+        None,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("connect_s", "0", "greater than or equal to 0.1"),
+        ("total_s", "601", "less than or equal to 600"),
+        ("first_byte_s", "-5", "greater than or equal to 0.1"),
+        ("between_chunks_s", "nan", "Enter a number"),
+        ("between_chunks_s", "1e400", "Enter a number"),
+        ("total_s", "soon", "Enter a number"),
+        ("max_attempts", "0", "greater than or equal to 1"),
+        ("max_attempts", "4", "less than or equal to 3"),
+        ("max_attempts", "9" * 30, "less than or equal to 3"),
+        ("max_attempts", "2.5", "Enter a whole number"),
+        ("first_byte_s", "90", "A try ends after 60 seconds: enter no more than that."),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_told_at_its_field(model, field, value, told):
+    sent = form_of(**{**POLICY, "targets-0-model": model.pk, field: value})
+    answer = as_person("Owner").post(f"{ROUTES}add/", sent)
+    assert answer.status_code == 200
+    assert told in " ".join(answer.context["adminform"].form.errors[field])
+    assert not Route.objects.exists()
+
+
+def test_no_other_writer_can_store_a_policy_that_makes_no_sense(model):
+    Route.objects.create(slug="smart")
+    for bad in ({"total_s": 601}, {"connect_s": 0}, {"max_attempts": 4}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Route.objects.update(**bad)
+
+
+def test_an_owner_bounds_a_providers_calls_at_once():
+    provider = Provider.objects.create(
+        slug="acme", name="Acme", kind="openai", base_url="https://api.example.com/v1"
+    )
+    owner, address = as_person("Owner"), f"/admin/llm/provider/{provider.pk}/change/"
+    form = {"name": "Acme", "kind": "openai", "base_url": provider.base_url}
+    assert 'placeholder="1000"' in owner.get(address).content.decode()
+    for size, stored in (("50", 50), ("", None)):
+        assert owner.post(address, {**form, "bulkhead_size": size}).status_code == 302
+        provider.refresh_from_db()
+        assert provider.bulkhead_size == stored
+    entry = AuditEntry.objects.filter(action="provider.save").latest("id")
+    assert entry.after["bulkhead_size"] is None
+    for size in ("0", "10001", "many"):
+        answer = owner.post(address, {**form, "bulkhead_size": size})
+        assert answer.status_code == 200
+        assert answer.context["adminform"].form.errors["bulkhead_size"]
+
+
+def test_the_policy_of_a_route_is_read_over_rest(model):
+    Route.objects.create(slug="smart", total_s=30, allow_duplicates=True)
+    (route,) = as_key("read").get("/api/v1/routes/").json()["results"]
+    assert (route["total_s"], route["connect_s"]) == (30, None)
+    assert (route["max_attempts"], route["allow_duplicates"]) == (None, True)
