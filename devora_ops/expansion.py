@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -16,6 +17,8 @@ from prompts.runtime import prompts
 from rag.context import format_passages
 from rag.retriever import Retriever
 from rag.snapshot import corpora_snapshot
+
+T = TypeVar("T")
 
 log = logging.getLogger("[LLM]")
 
@@ -54,10 +57,33 @@ class Expansion:
                 f"The prompt names the corpus `{slug}`, which does not exist.",
                 code="corpus_missing",
             )
+        search = self._retriever.search(corpus, query, top_k=top_k)
         try:
-            async with asyncio.timeout(_SEARCH_TIMEOUT_S):
-                passages = await self._retriever.search(corpus, query, top_k=top_k)
+            passages = await _within(_SEARCH_TIMEOUT_S, search)
         except (psycopg.Error, OSError) as error:
             log.warning("cannot search %s: %r", slug, error)
             raise Unavailable("The corpus cannot be searched right now.") from error
         return format_passages(passages, max_tokens=_CONTEXT_TOKENS)
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Return what comes of some work, or raise TimeoutError and leave it behind.
+
+    Unlike asyncio.timeout, it does not wait until the work has been called off: psycopg
+    takes ten seconds over that when the server does not answer.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if task.done():
+            return task.result()
+        raise TimeoutError
+    finally:
+        task.add_done_callback(_forget)
+        task.cancel()
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    """Look at what became of work that nobody waits for, so that asyncio need not."""
+    if not task.cancelled():
+        task.exception()

@@ -3,6 +3,7 @@
 Outcomes are taken of units that saw a variant, so the rows must be there by then.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from experiments.runtime import Choice
 log = logging.getLogger("[Experiments]")
 
 _MOST_REMEMBERED = 100_000
+_PATIENCE_S = 1.0
 _INSERT = """
 INSERT INTO experiments_exposure (experiment_id, unit_hash, variant_id, at)
 SELECT DISTINCT e.id, new.unit_hash, v.id, now()
@@ -41,14 +43,15 @@ class Exposures:
         self._batches = Batcher[_Exposure, None](self._write)
 
     async def __call__(self, choice: Choice) -> None:
-        """Return once it is written; a call does not fail because it cannot be."""
+        """Return once it is written; a call neither fails nor hangs when it cannot be."""
         exposure = _Exposure(choice.experiment, choice.variant, choice.unit_hash)
         if exposure in self._written:
             return
         try:
-            await self._batches.put(exposure)
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._batches.put(exposure)
         except (psycopg.Error, OSError) as error:
-            log.warning("an exposure of %s is lost: %s", choice.experiment, error)
+            log.warning("an exposure of %s is late or lost: %r", exposure[0], error)
 
     async def _write(self, batch: Sequence[_Exposure]) -> Sequence[None]:
         columns = [list(column) for column in zip(*batch, strict=True)]

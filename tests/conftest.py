@@ -14,8 +14,10 @@ from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from devora_ops.common.redis_line import RedisLine
+from devora_ops.embedded import EmbeddedPostgres
 from tests.database import url_of
 from tests.installation_under_test import Installation, orm_on
+from tests.own_postgres import migrated_postgres
 from tests.own_redis import DEADLINE_S, OwnRedis
 
 # Times are judged by the benchmarks; here another process may have the processor.
@@ -92,6 +94,15 @@ def committed_db(
     """
     with django_db_blocker.unblock(), orm_on(installation_database):
         yield url_of(installation_database)
+
+
+@pytest.fixture(scope="module")
+def own_postgres(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[EmbeddedPostgres]:
+    """Run a Postgres that this module alone uses, and may stop."""
+    with migrated_postgres(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
 
 
 @pytest.fixture

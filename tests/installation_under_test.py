@@ -230,6 +230,14 @@ class Installation:
                 )
             )
 
+    @contextlib.contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Let everybody wait who reads or writes a table."""
+        with psycopg.connect(self.database_url) as connection:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            yield
+            connection.rollback()
+
     # --- looking -----------------------------------------------------------------
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:

@@ -3,12 +3,8 @@
 import asyncio
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,48 +13,13 @@ import pytest
 from costs.facts import Settlement
 from costs.journal import Journal, decoded, encoded
 from devora_ops.embedded import EmbeddedPostgres
-from devora_ops.embedded.process import stop
 from tests.costs.books import ONE_CENT, Books
-from tests.installation_under_test import ROOT
+from tests.own_postgres import frozen, stopped
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with EmbeddedPostgres(folder / "postgres", durable=False) as running:
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": "tests.installation_settings",
-                "DATABASE_URL": running.url,
-                "DEVORA_DATA": str(folder / "data"),
-            },
-            check=True,
-        )
-        yield running
-
-
-@contextmanager
-def stopped(postgres: EmbeddedPostgres) -> Iterator[None]:
-    assert postgres.process is not None
-    stop(postgres.process, by=signal.SIGINT, grace_s=30)
-    try:
-        yield
-    finally:
-        postgres.launch()
-        postgres.finish()
-
-
-@contextmanager
-def frozen(postgres: EmbeddedPostgres) -> Iterator[None]:
-    assert postgres.process is not None
-    os.killpg(postgres.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(postgres.process.pid, signal.SIGCONT)
+@pytest.fixture
+def postgres(own_postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    return own_postgres
 
 
 @pytest.fixture

@@ -88,9 +88,11 @@ def test_moving_the_label_moves_the_calls(
     wait_until(follows)
 
 
-def test_a_running_experiment_gives_each_unit_its_variant(
+@pytest.fixture
+def experiment(
     installation: Installation, author: httpx.Client, agent: Caller, slug: str
-):
+) -> str:
+    """A running experiment over the prompt's versions, which calls take part in."""
     body = {
         "slug": f"test-of-{slug}",
         "prompt": slug,
@@ -100,15 +102,26 @@ def test_a_running_experiment_gives_each_unit_its_variant(
         ],
     }
     _made(author.post("/experiments/", json=body))
-    experiment = f"/experiments/{body['slug']}"
-    assert author.post(f"{experiment}/start/").status_code == 200
+    started = author.post(f"/experiments/{body['slug']}/start/")
+    assert started.status_code == 200
 
     def takes_part() -> bool:
         _call(installation, agent, f"prompt:{slug}", unit="first")
         return bool(installation.calls(agent)[-1]["experiment"])
 
     wait_until(takes_part)
+    return str(body["slug"])
+
+
+def test_a_running_experiment_gives_each_unit_its_variant(
+    installation: Installation,
+    author: httpx.Client,
+    agent: Caller,
+    slug: str,
+    experiment: str,
+):
     before = len(installation.calls(agent))
+    address = f"/experiments/{experiment}"
     units = [f"unit-{number}" for number in range(12)]
     for unit in units:
         assert (
@@ -117,20 +130,40 @@ def test_a_running_experiment_gives_each_unit_its_variant(
     calls = installation.calls(agent, count=before + len(units))[before:]
     for unit, call in zip(units, calls, strict=True):
         outcome = {"unit": unit, "metric": "score", "value": 1}
-        seen = author.post(f"{experiment}/outcomes/", json=outcome).json()
+        seen = author.post(f"{address}/outcomes/", json=outcome).json()
         assert seen["variant"] == call["variant"]
-        told = author.post(f"{experiment}/assign/", json={"unit": unit}).json()
+        told = author.post(f"{address}/assign/", json={"unit": unit}).json()
         assert (call["variant"], call["prompt_version"]) == (
             told["variant"],
             told["version"],
         )
-        assert call["experiment"] == body["slug"]
+        assert call["experiment"] == experiment
     assert {call["variant"] for call in calls} == {"control", "short"}
     outcome = {"call_id": str(calls[0]["id"]), "metric": "success", "value": 1}
-    stored = author.post(f"{experiment}/outcomes/", json=outcome)
+    stored = author.post(f"{address}/outcomes/", json=outcome)
     assert stored.json()["variant"] == calls[0]["variant"]
-    summary = author.get(f"{experiment}/summary/").json()
+    summary = author.get(f"{address}/summary/").json()
     assert sum(v["calls"] for v in summary["variants"]) >= len(units)
+
+
+def test_a_call_does_not_wait_for_an_exposure_that_cannot_be_written(
+    installation: Installation,
+    author: httpx.Client,
+    agent: Caller,
+    slug: str,
+    experiment: str,
+):
+    unit = uuid.uuid4().hex
+    with installation.locked("experiments_exposure"):
+        answer = _call(installation, agent, f"prompt:{slug}", unit=unit)
+    assert answer.status_code == 200
+
+    def counts() -> bool:
+        outcome = {"unit": unit, "metric": "score", "value": 1}
+        address = f"/experiments/{experiment}/outcomes/"
+        return author.post(address, json=outcome).status_code < 300
+
+    wait_until(counts)  # it is written once it can be
 
 
 @pytest.mark.parametrize(
