@@ -13,7 +13,10 @@ _NO_JSON = "[content that is not JSON]"
 
 
 def each_text(body: bytes, change: Callable[[str], str]) -> bytes:
-    """Return a JSON body with every text changed; one that is no JSON loses its content."""
+    """Return a JSON body with every text changed; one that is no JSON loses its content.
+
+    Names stay, or two could become one; but no reader takes a name with NUL in it.
+    """
     try:
         return orjson.dumps(_walk(orjson.loads(body), change))
     except (orjson.JSONDecodeError, TypeError, RecursionError):
@@ -31,7 +34,10 @@ def _walk(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {name: _walk(child, change) for name, child in value.items()}
+        return {
+            name.replace("\0", "\ufffd"): _walk(child, change)
+            for name, child in value.items()
+        }
     if isinstance(value, list):
         return [_walk(child, change) for child in value]
     return value
