@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 HEARTBEAT_S = 5.0
 # After a silence of our own, the others have this long to be heard again.
-_SETTLING_DOWN_S = 3 * HEARTBEAT_S
+SETTLING_DOWN_S = 3 * HEARTBEAT_S
 HOLD_TIMEOUT_S = 1.7
 _EXPIRE_EVERY_S = 0.2
 REPLAY_EVERY_S = 5.0
@@ -48,6 +48,13 @@ SETTLE_WINDOW_S = 0.03  # a shorter one doubles Postgres' CPU, a longer one is s
 
 _FREE = "SELECT costs_release(%s::uuid[], '{}', '{}')"
 _FREE_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Postgres' clock tells the silence: ours may have stood still with the machine.
+_BEAT = """
+INSERT INTO costs_owner (id, label) VALUES (%s, %s)
+ON CONFLICT (id) DO UPDATE SET seen_at = now()
+RETURNING (SELECT extract(epoch FROM now() - mine.seen_at) FROM costs_owner AS mine
+           WHERE mine.id = costs_owner.id)
+"""
 _RESTORE = """SELECT costs_restore(
     %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
 _RESERVE = """SELECT attempt, charged_to, refused_by, room FROM costs_reserve(
@@ -86,11 +93,13 @@ class Ledger:
         label: str = "gateway",
         journal: Journal | None = None,
         posted: Callable[[Sequence[Settlement]], None] = lambda settlements: None,
+        settling_down_s: float = SETTLING_DOWN_S,
     ) -> None:
         """journal: without one, settlements wait in memory, and die with the process.
 
         posted: told of settlements once they are durable, each of them once.
         """
+        self._settling_down_s = settling_down_s
         self._posted = posted
         self._journal = journal
         self._replaying = asyncio.Lock()
@@ -111,7 +120,7 @@ class Ledger:
         )
         self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
         self._waiting: dict[asyncio.Future[Any], float] = {}
-        self._beaten_at = self._heard_since = -math.inf
+        self._heard_since = -math.inf
         self._tasks: list[asyncio.Task[None]] = []
         self._freeing: set[asyncio.Task[None]] = set()
 
@@ -241,7 +250,8 @@ class Ledger:
         What they wrote down comes first: it says what was really spent.
         """
         await self.replay()
-        if time.monotonic() - self._heard_since < _SETTLING_DOWN_S:
+        await self._beat()  # whether we were silent ourselves is known before we judge
+        if time.monotonic() - self._heard_since < self._settling_down_s:
             return 0
         async with self._settle_line as connection:
             orphans = await sweeping.orphans(connection, but=self.owner)
@@ -262,15 +272,11 @@ class Ledger:
 
     async def _beat(self) -> None:
         async with self._hold_line as connection:
-            await connection.execute(
-                "INSERT INTO costs_owner (id, label) VALUES (%s, %s) "
-                "ON CONFLICT (id) DO UPDATE SET seen_at = now()",
-                [self.owner, self._label],
-            )
-        now = time.monotonic()
-        if _SETTLING_DOWN_S < now - self._beaten_at < math.inf:
-            self._heard_since = now
-        self._beaten_at = now
+            cursor = await connection.execute(_BEAT, [self.owner, self._label])
+            rows: list[Any] = await cursor.fetchall()
+        silent_s = rows[0][0]
+        if silent_s is not None and silent_s > SETTLING_DOWN_S:
+            self._heard_since = time.monotonic()
 
     async def _reserve(
         self, batch: Sequence[Reservation]

@@ -19,11 +19,13 @@ ONE_CENT = Decimal("0.01")
 class Books:
     """A ledger, and direct sight of its tables."""
 
-    def __init__(self, url: str, *, journal: Journal | None = None) -> None:
+    def __init__(
+        self, url: str, *, journal: Journal | None = None, **options: Any
+    ) -> None:
         self.url = url
         self.team = f"team-{uuid.uuid4().hex[:8]}"
         # Its connections have a name of their own, for tests that break them.
-        self.ledger = Ledger(url, label=self.team, journal=journal)
+        self.ledger = Ledger(url, label=self.team, journal=journal, **options)
 
     async def query(self, sql: str, *values: object) -> list[Any]:
         connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
