@@ -210,7 +210,7 @@ class CallAdmin(FactAdmin):
             {
                 "fields": (
                     ("status", "http_status", "error_code"),
-                    "odd",
+                    "anomaly",
                     ("requested", "model"),
                     ("prompt", "prompt_version"),
                     ("experiment", "variant"),
@@ -277,7 +277,7 @@ class AttemptAdmin(FactAdmin):
                 "fields": (
                     ("call_id", "number"),
                     ("state", "http_status", "error_code"),
-                    "odd",
+                    "anomaly",
                     ("provider", "model"),
                     ("prompt", "prompt_version"),
                     ("experiment", "variant"),

@@ -53,20 +53,20 @@ class AttemptState(models.TextChoices):
 class Anomaly(models.TextChoices):
     """What is odd about the usage, or the bill, that a provider told."""
 
-    COUNT_INVALID = "count_invalid", _("A count is no count")
-    TOTAL_DIFFERS = "total_differs", _("The total is not the sum of its parts")
-    CACHED_ABOVE_INPUT = "cached_above_input", _("More from the cache than went in")
-    WRITES_ABOVE_TOTAL = "writes_above_total", _("Cache writes above their total")
-    AUDIO_ABOVE_TOTAL = "audio_above_total", _("More audio than tokens")
+    COUNT_INVALID = "count_invalid", _("No valid count")
+    TOTAL_DIFFERS = "total_differs", _("Total is not the sum")
+    CACHED_ABOVE_INPUT = "cached_above_input", _("Cached above input")
+    WRITES_ABOVE_TOTAL = "writes_above_total", _("Writes above total")
+    AUDIO_ABOVE_TOTAL = "audio_above_total", _("Audio above total")
     REASONING_ABOVE_OUTPUT = (
         "reasoning_above_output",
-        _("More reasoning than came out"),
+        _("Reasoning above output"),
     )
-    USAGE_ABOVE_BOUNDS = "usage_above_bounds", _("More than the request allows")
-    BILL_MISSING = "bill_missing", _("The provider told no cost")
-    BILL_INVALID = "bill_invalid", _("The cost it told is no amount")
-    BILL_ABOVE_BOUNDS = "bill_above_bounds", _("The cost it told is absurd")
-    BILL_DIFFERS = "bill_differs", _("The bill is far from our price")
+    USAGE_ABOVE_BOUNDS = "usage_above_bounds", _("Above its bounds")
+    BILL_MISSING = "bill_missing", _("No cost told")
+    BILL_INVALID = "bill_invalid", _("Cost invalid")
+    BILL_ABOVE_BOUNDS = "bill_above_bounds", _("Cost absurd")
+    BILL_DIFFERS = "bill_differs", _("Far from our price")
 
 
 class Dimensions(models.Model):

@@ -164,6 +164,8 @@ class RouteForm(forms.ModelForm):  # type: ignore[type-arg]
             if name in self.fields and name != "allow_duplicates":
                 usual = f"{getattr(USUAL, name):g}"
                 self.fields[name].widget.attrs["placeholder"] = usual
+                if (told := self.initial.get(name)) is not None:
+                    self.initial[name] = f"{told:g}"  # 30, and not 30.0
 
 
 class TargetFormSet(PaginationInlineFormSet):  # type: ignore[misc]

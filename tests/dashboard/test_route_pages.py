@@ -123,7 +123,9 @@ def test_a_route_takes_a_policy_and_goes_back_to_the_usual_one(model):
         "targets-0-model": model.pk,
     }
     address = f"{ROUTES}{route.pk}/change/"
-    assert 'placeholder="600"' in owner.get(address).content.decode()
+    shown = owner.get(address).content.decode()
+    assert 'placeholder="600"' in shown
+    assert 'value="60"' in shown  # and not 60.0
     assert owner.post(address, form_of(**stays)).status_code == 302
     route.refresh_from_db()
     assert (route.total_s, route.max_attempts, route.allow_duplicates) == (

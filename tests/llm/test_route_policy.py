@@ -136,8 +136,8 @@ def test_a_short_pause_between_chunks_leaves_the_first_byte_its_time(
 def test_a_stream_may_go_on_for_longer_than_any_of_its_pauses(
     installation: Installation, caller: Caller
 ):
-    policy: dict[str, Any] = {"between_chunks_s": 3.0, "first_byte_s": 3.0}
-    route = route_to(installation, "chunks-40-gap-100", **policy)
+    policy: dict[str, Any] = {"between_chunks_s": 2.0, "first_byte_s": 2.0}
+    route = route_to(installation, "chunks-25-gap-100", **policy)
     answer = ask(installation, caller, route, stream=True, max_tokens=100)
     assert "[DONE]" in answer.text
 
