@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +27,8 @@ log = logging.getLogger("[CostTracker]")
 
 _PAGES = "*.jsonl"
 _SET_ASIDE = ".refused"
+# What a usage is made of; its sums are written beside them.
+_TOKENS = frozenset(each.name for each in fields(Usage) if each.init)
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ def _common(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": uuid.UUID(data["id"]),
         "who": Who(**data["who"]),
-        "usage": Usage(**data["usage"]),
+        "usage": Usage(**{n: v for n, v in data["usage"].items() if n in _TOKENS}),
         "cost_usd": _decimal(data["cost_usd"]),
     }
 
