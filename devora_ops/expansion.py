@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from devora_ops.common.errors import Unavailable, Unprocessable
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.snapshots import Snapshot
 from experiments.expansion import Expander
@@ -17,7 +18,7 @@ from rag.context import format_passages
 from rag.retriever import Retriever
 from rag.snapshot import corpora_snapshot
 
-log = logging.getLogger("[LLM]")
+log = logging.getLogger("[RAG]")
 
 _CONTEXT_TOKENS = 4000
 _SEARCH_TIMEOUT_S = 2.0
@@ -30,6 +31,7 @@ class Expansion:
         self._pool = make_pool(database_url, size=4)
         self._retriever = Retriever(self._pool)
         self._corpora = corpora_snapshot()
+        self._outage = Outage(log, "Postgres, which corpora are searched in,")
         versions, running = prompts(), experiments()
         self.snapshots: tuple[Snapshot[Any], ...] = (versions, running, self._corpora)
         self.expand = Expander(
@@ -58,6 +60,7 @@ class Expansion:
             async with asyncio.timeout(_SEARCH_TIMEOUT_S):
                 passages = await self._retriever.search(corpus, query, top_k=top_k)
         except (psycopg.Error, OSError) as error:
-            log.warning("cannot search %s: %r", slug, error)
+            self._outage.noticed(error)
             raise Unavailable("The corpus cannot be searched right now.") from error
+        self._outage.over()
         return format_passages(passages, max_tokens=_CONTEXT_TOKENS)

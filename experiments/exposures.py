@@ -10,10 +10,11 @@ from typing import NamedTuple
 import psycopg
 
 from devora_ops.common.batching import Batcher
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import Pool
 from experiments.runtime import Choice
 
-log = logging.getLogger("[Experiments]")
+log = logging.getLogger("[ABTester]")
 
 _MOST_REMEMBERED = 100_000
 _INSERT = """
@@ -39,6 +40,7 @@ class Exposures:
         self._pool = pool
         self._written: set[_Exposure] = set()
         self._batches = Batcher[_Exposure, None](self._write)
+        self._outage = Outage(log, "Postgres, which keeps exposures,")
 
     async def __call__(self, choice: Choice) -> None:
         """Return once it is written; a call does not fail because it cannot be."""
@@ -48,7 +50,7 @@ class Exposures:
         try:
             await self._batches.put(exposure)
         except (psycopg.Error, OSError) as error:
-            log.warning("an exposure of %s is lost: %s", choice.experiment, error)
+            self._outage.noticed(error)
 
     async def _write(self, batch: Sequence[_Exposure]) -> Sequence[None]:
         columns = [list(column) for column in zip(*batch, strict=True)]
@@ -57,4 +59,5 @@ class Exposures:
         if len(self._written) > _MOST_REMEMBERED:
             self._written.clear()
         self._written.update(batch)
+        self._outage.over()
         return [None] * len(batch)
