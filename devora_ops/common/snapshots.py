@@ -81,8 +81,9 @@ class SnapshotKeeper:
                 await self._apply_changes(connection)
             except (psycopg.Error, OSError) as error:
                 self._outage.noticed(error)
+            finally:
                 await connection.close()
-                connection = await self._reconnect()
+            connection = await self._reconnect()
 
     async def _reconnect(self) -> Connection:
         while True:
