@@ -22,6 +22,9 @@ def say():
     root = logging.getLogger()
     before = root.handlers[:], root.level
     structlog_before = structlog.get_config()
+    # An earlier test's request was served in this thread.
+    structlog.contextvars.clear_contextvars()
+    served = SERVED.set(None)
 
     def say(*args, as_json=True, logger="[LLM]", level="warning", **fields):
         config = log_lines.logging_config(as_json=as_json, secrets=[CANARY])
@@ -33,6 +36,7 @@ def say():
         return json.loads(text) if as_json else text
 
     yield say
+    SERVED.reset(served)
     root.handlers[:], root.level = before
     structlog.configure(**structlog_before)
     logging.captureWarnings(False)
