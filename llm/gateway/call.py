@@ -64,7 +64,7 @@ class Call:
         """Return what a line says that is logged while the call is served."""
         return {
             "request_id": self.request_id,
-            "call_id": str(self.id),
+            "call_id": self.id_text,
             "agent": self.who.agent,
         }
 
