@@ -28,25 +28,27 @@ def ask_everything(talkative, caller):
         "user": ADDRESS,
         "max_tokens": 20,
     }
-    with httpx.Client(base_url=talkative.url, headers=caller.headers) as client:
+    at = {"base_url": talkative.url, "headers": caller.headers, "timeout": 30}
+    with httpx.Client(**at) as client:
         for name in FAILURES:
             for stream in (False, True):
                 model = f"simulator/{name}"
                 call = {**body, "model": model, "stream": stream}
-                client.post("/v1/chat/completions", json=call, timeout=30)
-                client.post("/v1/messages", json=call, timeout=30)
+                client.post("/v1/chat/completions", json=call)
+                client.post("/v1/messages", json=call)
         client.post("/v1/chat/completions", content=b'{"model": "' + PROMPT.encode())
         client.get(f"/v1/none/{caller.key}/")
         client.get(f"/none/{caller.key}/", params={"api_key": caller.key})
         client.post("/api/v1/breaking/", json={"text": PROMPT})
     bad = {"Authorization": f"Bearer {caller.key[:-1]}x", "Cookie": "devora=canary"}
     httpx.post(f"{talkative.url}/v1/chat/completions", json=body, headers=bad)
-    httpx.get(f"{talkative.url}/api/v1/calls/", headers=bad)
+    httpx.get(f"{talkative.url}/api/v1/calls/", headers=bad, timeout=30)
 
 
 def look_around(talkative):
     """Sign in with a wrong and with the right password, and open a socket."""
-    with httpx.Client(base_url=talkative.url, follow_redirects=True) as client:
+    at = {"base_url": talkative.url, "follow_redirects": True, "timeout": 30}
+    with httpx.Client(**at) as client:
         for password in (f"{PASSWORD}!", PASSWORD):
             client.get("/admin/login/")
             form = {"username": ADDRESS, "password": password}
