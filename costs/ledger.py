@@ -26,6 +26,7 @@ from costs.posting import post
 from devora_ops.common.batching import Batcher
 from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import (
     Connection,
     array_literal,
@@ -121,18 +122,20 @@ class Ledger:
         self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
         self._waiting: dict[asyncio.Future[Any], float] = {}
         self._heard_since = -math.inf
+        self._outage = Outage(log, "Postgres")
         self._tasks: list[asyncio.Task[None]] = []
         self._freeing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Announce this process as an owner of holds and begin its rounds."""
         await self._beat()
-        self._tasks = [
-            asyncio.create_task(_every(HEARTBEAT_S, self._beat)),
-            asyncio.create_task(_every(_EXPIRE_EVERY_S, self._expire)),
-            asyncio.create_task(_every(REPLAY_EVERY_S, self.replay, at_once=True)),
-            asyncio.create_task(_every(sweeping.EVERY_S, self.sweep)),
+        rounds = [
+            _every(HEARTBEAT_S, self._beat, self._outage),
+            _every(_EXPIRE_EVERY_S, self._expire, self._outage),
+            _every(REPLAY_EVERY_S, self.replay, self._outage, at_once=True),
+            _every(sweeping.EVERY_S, self.sweep, self._outage),
         ]
+        self._tasks = [asyncio.create_task(each) for each in rounds]
 
     async def stop(self) -> None:
         """Write what still waits, to the journal what cannot be, and let go."""
@@ -168,7 +171,7 @@ class Ledger:
             answer = await making
         except (psycopg.Error, OSError, TimeoutError) as error:
             self._give_back(reservation)  # it may have been made all the same
-            log.warning("cannot reserve: %r", error)
+            self._outage.noticed(error)
             raise Unavailable("The ledger cannot be reached right now.") from error
         except asyncio.CancelledError:
             # The caller hung up just as its hold was made: the batch takes it for
@@ -224,7 +227,7 @@ class Ledger:
                     await connection.execute(_FREE, [[unused.attempt_id]])
                 return
             except (psycopg.Error, OSError) as error:
-                log.warning("cannot free %s yet: %r", unused.attempt_id, error)
+                self._outage.noticed(error)
             await asyncio.sleep(pause_s)
 
     async def _restore(self, connection: Connection) -> None:
@@ -277,6 +280,7 @@ class Ledger:
         silent_s = rows[0][0]
         if silent_s is not None and silent_s > SETTLING_DOWN_S:
             self._heard_since = time.monotonic()
+        self._outage.over()
 
     async def _reserve(
         self, batch: Sequence[Reservation]
@@ -284,7 +288,7 @@ class Ledger:
         try:
             return await self._try_to_reserve(batch)
         except psycopg.OperationalError as error:
-            log.warning("reserving over a new connection: %s", error)
+            self._outage.noticed(error)
         # The old one may have been lost before or after it reserved.
         async with self._hold_line as connection:
             await connection.execute(_FREE, [[each.attempt_id for each in batch]])
@@ -320,7 +324,7 @@ class Ledger:
             try:
                 results = await self._write(batch)
             except (psycopg.OperationalError, OSError) as error:
-                log.warning("cannot settle %d calls yet: %s", len(batch), error)
+                self._outage.noticed(error)
             else:
                 self._patience_s = PATIENCE_S
                 return results
@@ -344,7 +348,7 @@ class Ledger:
             raise
         except psycopg.Error as error:
             if len(batch) == 1:
-                log.error("Postgres refuses %r: %s", batch[0], error)
+                log.error("Postgres refuses %s: %s", _names(batch[0]), _primary(error))
                 return [error]
             return [(await self._write([each]))[0] for each in batch]
         return [None] * len(batch)
@@ -362,15 +366,30 @@ class Ledger:
 
 
 async def _every(
-    period_s: float, job: Callable[[], Awaitable[Any]], *, at_once: bool = False
+    period_s: float,
+    job: Callable[[], Awaitable[Any]],
+    outage: Outage,
+    *,
+    at_once: bool = False,
 ) -> None:
     if not at_once:
         await asyncio.sleep(period_s)
     while True:
         try:
             await job()
-        except (psycopg.Error, OSError) as error:
-            log.warning("a round of the ledger failed: %s", error)
+        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+            outage.noticed(error)
         except Exception:  # a row that nobody foresaw must not end the rounds
             log.exception("a round of the ledger failed")
         await asyncio.sleep(period_s)
+
+
+def _names(settlement: Settlement) -> str:
+    """Name what was settled by its ids: the rest may be an address of a person."""
+    call = [f"call {settlement.call.id}"] if settlement.call else []
+    return ", ".join(call + [f"attempt {each.id}" for each in settlement.attempts])
+
+
+def _primary(error: psycopg.Error) -> str:
+    """Return what Postgres says without its detail, which holds the row."""
+    return error.diag.message_primary or type(error).__name__

@@ -163,6 +163,24 @@ class Attempt(Dimensions):
         return str(self.id)
 
 
+class Score(models.Model):
+    """How good a call's answer was, 0 to 10, as whoever judged it last said."""
+
+    call_id = models.UUIDField(primary_key=True)
+    value = models.DecimalField(_("score"), max_digits=5, decimal_places=3)
+    scored_at = models.DateTimeField(_("scored"))
+    scored_by = models.TextField(_("scored by"))
+
+    class Meta:
+        managed = False
+        db_table = "costs_score"
+        verbose_name = _("score")
+        verbose_name_plural = _("scores")
+
+    def __str__(self) -> str:
+        return f"{self.call_id}: {self.value}"
+
+
 class Price(models.Model):
     """What a model charges from a moment on; never edited, only superseded.
 

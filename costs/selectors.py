@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from psycopg import sql
 
-from costs.models import Attempt, Call, Price
+from costs.models import Attempt, Call, Price, Score
 from costs.rollups import merge, quantile
 from costs.sources import TIMES, Source, ceiling, floor, source_of
 from devora_ops.common.ids import first_uuid7_at
@@ -46,6 +46,13 @@ class Spend:
     cost_usd: Decimal
     saved_usd: Decimal
     unpriced: int
+    scored: int
+    score_sum: Decimal
+
+    @property
+    def quality_score(self) -> Decimal | None:
+        """Return the mean score of the calls that somebody judged, 0 to 10."""
+        return self.score_sum / self.scored if self.scored else None
 
 
 _MEASURES = (
@@ -57,6 +64,8 @@ _MEASURES = (
     "cost_usd",
     "saved_usd",
     "unpriced",
+    "scored",
+    "score_sum",
 )
 _SUMS = sql.SQL(", ").join(
     sql.SQL("coalesce(sum({0}), 0) AS {0}").format(sql.Identifier(name))
@@ -166,6 +175,11 @@ def calls_in(part: Slice) -> QuerySet[Call]:
 def attempts_of(call: Call) -> QuerySet[Attempt]:
     """Return the upstream tries of a call, in order."""
     return Attempt.objects.filter(call_id=call.id).order_by("number")
+
+
+def score_of(call: Call) -> Decimal | None:
+    """Return how good a call's answer was, 0 to 10; None while nobody judged it."""
+    return Score.objects.filter(pk=call.id).values_list("value", flat=True).first()
 
 
 def prices_of(model: str | None, *, at: dt.datetime | None) -> QuerySet[Price]:

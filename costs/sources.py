@@ -120,13 +120,16 @@ SELECT {_BEGAN.format("c.id")} AS bucket, {_DIMENSIONS.format("c")}, c.status,
     1 AS calls, 0 AS attempts, 0 AS input_tokens, 0 AS cached_tokens,
     0 AS output_tokens, 0 AS cost_usd, c.saved_usd, 0 AS unpriced,
     (c.cache <> 'off')::int AS cacheable,
+    (s.value IS NOT NULL)::int AS scored, coalesce(s.value, 0) AS score_sum,
     {_PACKED.format("latency_ms")} AS latency, {_PACKED.format("ttft_ms")} AS ttft
-FROM costs_call AS c WHERE {_WITHIN.format("c.id")}
+FROM costs_call AS c LEFT JOIN costs_score AS s
+    ON s.call_id = c.id AND {_WITHIN.format("s.call_id")}
+WHERE {_WITHIN.format("c.id")}
 UNION ALL
 SELECT {_BEGAN.format("a.call_id")}, {_DIMENSIONS.format("a")},
     coalesce(c.status, 'error'), 0, 1, a.input_tokens, a.cache_read_tokens,
     a.output_tokens, coalesce(a.cost_usd, 0), 0, (a.cost_usd IS NULL)::int, 0,
-    NULL, NULL
+    0, 0, NULL, NULL
 FROM costs_attempt AS a LEFT JOIN costs_call AS c ON c.id = a.call_id
 WHERE {_WITHIN.format("a.call_id")}
 ) AS facts"""

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.db import connection
 
-_FACTS = ("costs_call", "costs_attempt")
+_FACTS = ("costs_call", "costs_attempt", "costs_score")
 
 
 @shared_task(name="costs.keep_partitions")

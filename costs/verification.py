@@ -42,6 +42,22 @@ SELECT
     (SELECT coalesce(sum(attempts), 0) FROM costs_rollup_work WHERE {_NOT_DEMO})
 """
 
+_SCORES = f"""
+WITH scores AS (
+    SELECT count(*) AS n, coalesce(sum(s.value), 0) AS total
+    FROM costs_score AS s JOIN costs_call AS c ON c.id = s.call_id
+    WHERE c.{_NOT_DEMO}
+), work AS (
+    SELECT coalesce(sum(scored), 0) AS n, coalesce(sum(score_sum), 0) AS total
+    FROM costs_rollup_work WHERE {_NOT_DEMO}
+), who AS (
+    SELECT coalesce(sum(scored), 0) AS n, coalesce(sum(score_sum), 0) AS total
+    FROM costs_rollup_who WHERE {_NOT_DEMO}
+)
+SELECT scores.n, work.n, who.n, scores.total, work.total, who.total
+FROM scores, work, who
+"""
+
 _CALLS = f"""
 SELECT c.id, c.cost_usd, a.cost_usd
 FROM costs_call AS c
@@ -70,6 +86,7 @@ def discrepancies() -> Iterator[str]:
             yield from _counters(_rows(cursor, _COUNTERS))
             yield from _old_holds(_rows(cursor, _OLD_HOLDS))
             yield from _totals(_rows(cursor, _TOTALS)[0])
+            yield from _scores(_rows(cursor, _SCORES)[0])
             for call, said, summed in _rows(cursor, _CALLS):
                 yield f"call {call} says ${said}, its attempts come to ${summed}"
             for attempt, call in _rows(cursor, _ORPHANS):
@@ -101,12 +118,26 @@ def _totals(row: tuple[Any, ...]) -> Iterator[str]:
     cost, cost_work, cost_who, calls, calls_work, calls_who, attempts, attempts_work = (
         row
     )
-    for what, fact, rollup, table in (
+    yield from _compared(
         ("cost", cost, cost_work, "work"),
         ("cost", cost, cost_who, "who"),
         ("calls", calls, calls_work, "work"),
         ("calls", calls, calls_who, "who"),
         ("attempts", attempts, attempts_work, "work"),
-    ):
+    )
+
+
+def _scores(row: tuple[Any, ...]) -> Iterator[str]:
+    scored, scored_work, scored_who, points, points_work, points_who = row
+    yield from _compared(
+        ("scores", scored, scored_work, "work"),
+        ("scores", scored, scored_who, "who"),
+        ("sum of scores", points, points_work, "work"),
+        ("sum of scores", points, points_who, "who"),
+    )
+
+
+def _compared(*pairs: tuple[str, Any, Any, str]) -> Iterator[str]:
+    for what, fact, rollup, table in pairs:
         if Decimal(fact) != Decimal(rollup):
             yield f"{what}: facts come to {fact}, rollup {table} to {rollup}"

@@ -28,6 +28,7 @@ from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
 from devora_ops.metrics import MetricsEndpoint
 from devora_ops.probes import Probes
+from devora_ops.quality_metrics import QualityMetrics
 from llm.gateway.app import Gateway, GatewayConfig
 from llm.gateway.http import Receive, Scope, Send
 
@@ -48,7 +49,11 @@ _gateway = Gateway(
         processes=settings.WEB_CONCURRENCY,
     )
 )
-_metrics = MetricsEndpoint(_gateway.metrics, settings.DEVORA_METRICS_TOKEN)
+_metrics = MetricsEndpoint(
+    _gateway.metrics,
+    settings.DEVORA_METRICS_TOKEN,
+    quality=QualityMetrics(settings.DATABASE_URL),
+)
 _live = LiveListener(settings.DATABASE_URL)
 _probes = Probes(settings.DATABASE_URL)
 

@@ -111,8 +111,8 @@ def worker(folder: DataFolder) -> Child:
         python(
             folder,
             "worker",
-            *("-m", "celery", "-A", "devora_ops", "worker"),
-            *("--pool", "threads", "--concurrency", "2", "--loglevel", "WARNING"),
+            *("-m", "celery", "-q", "-A", "devora_ops", "worker"),
+            *("--pool", "threads", "--concurrency", "2"),
             *("--without-gossip", "--without-mingle"),
         ),
         stage=_WORKS,
@@ -121,7 +121,7 @@ def worker(folder: DataFolder) -> Child:
 
 def beat(folder: DataFolder) -> Child:
     """Celery's clock."""
-    arguments = ("-m", "celery", "-A", "devora_ops", "beat", "--loglevel", "WARNING")
+    arguments = ("-m", "celery", "-q", "-A", "devora_ops", "beat")
     return _child(python(folder, "beat", *arguments), stage=_WORKS)
 
 

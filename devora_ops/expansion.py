@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from devora_ops.common.errors import Unavailable, Unprocessable
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.snapshots import Snapshot
 from experiments.expansion import Expander
@@ -20,7 +21,7 @@ from rag.snapshot import corpora_snapshot
 
 T = TypeVar("T")
 
-log = logging.getLogger("[LLM]")
+log = logging.getLogger("[RAG]")
 
 _CONTEXT_TOKENS = 4000
 _SEARCH_TIMEOUT_S = 2.0
@@ -33,6 +34,7 @@ class Expansion:
         self._pool = make_pool(database_url, size=4)
         self._retriever = Retriever(self._pool)
         self._corpora = corpora_snapshot()
+        self._outage = Outage(log, "Postgres, which corpora are searched in,")
         versions, running = prompts(), experiments()
         self.snapshots: tuple[Snapshot[Any], ...] = (versions, running, self._corpora)
         self.expand = Expander(
@@ -61,8 +63,9 @@ class Expansion:
         try:
             passages = await _within(_SEARCH_TIMEOUT_S, search)
         except (psycopg.Error, OSError) as error:
-            log.warning("cannot search %s: %r", slug, error)
+            self._outage.noticed(error)
             raise Unavailable("The corpus cannot be searched right now.") from error
+        self._outage.over()
         return format_passages(passages, max_tokens=_CONTEXT_TOKENS)
 
 

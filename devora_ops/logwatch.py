@@ -1,13 +1,13 @@
 """The children's log files: bounded, and their errors brought to the terminal."""
 
-import re
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from devora_ops.embedded.log_reading import read_line
+
 _LARGEST = 10 << 20
-_TELLING = re.compile(rb"\b(ERROR|CRITICAL|FATAL|PANIC)\b")
 _LINE = 300
 _LINES_A_MINUTE = 12
 
@@ -36,10 +36,9 @@ class LogWatch:
         with path.open("rb") as file:
             file.seek(seen)
             new = file.read(1 << 20)
-        for line in new.splitlines():
-            if _TELLING.search(line) and self._may_speak():
-                text = line[:_LINE].decode(errors="replace")
-                self._say(f"{path.stem}: {text}")
+        for line in map(read_line, new.splitlines()):
+            if line.is_error and self._may_speak():
+                self._say(f"{path.stem}: {line.text[:_LINE]}")
 
     def _may_speak(self) -> bool:
         """Whether the terminal can bear another line; the log has them all."""

@@ -5,9 +5,11 @@ import ipaddress
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from devora_ops.common import request_ids
 from devora_ops.common.errors import DevoraError, InvalidApiKey, PermissionDenied
+from devora_ops.quality_metrics import QualityMetrics
 from llm.gateway.errors import openai_error
-from llm.gateway.http import Receive, Scope, Send, header, request_id, send_error
+from llm.gateway.http import Receive, Scope, Send, header, send_error
 from llm.gateway.metrics import Metrics
 
 
@@ -16,23 +18,29 @@ class MetricsEndpoint:
 
     path = "/metrics"
 
-    def __init__(self, metrics: Metrics, token: str) -> None:
+    def __init__(
+        self, metrics: Metrics, token: str, *, quality: QualityMetrics | None = None
+    ) -> None:
         self._metrics = metrics
         self._token = token
+        self._quality = quality
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell the metrics."""
+        asked = request_ids.of(scope["headers"])
+        headers = [(request_ids.HEADER, asked.encode())]
         try:
             self._check(scope)
         except DevoraError as error:
-            asked = request_id(scope)
-            headers = [(b"x-request-id", asked.encode())]
             body = openai_error(error, asked)
             await send_error(send, error, headers, body=body)
             return
-        headers = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
+        headers.append((b"content-type", CONTENT_TYPE_LATEST.encode()))
+        told = self._metrics.text()
+        if self._quality is not None:
+            told += await self._quality.text()
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self._metrics.text()})
+        await send({"type": "http.response.body", "body": told})
 
     def _check(self, scope: Scope) -> None:
         if scope["method"] not in ("GET", "HEAD"):

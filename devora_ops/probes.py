@@ -4,6 +4,7 @@ import asyncio
 
 import psycopg
 
+from devora_ops.common import request_ids
 from devora_ops.common.postgres import connect
 from llm.gateway.http import Receive, Scope, Send
 
@@ -26,6 +27,7 @@ class Probes:
                 "headers": [
                     (b"content-type", b"text/plain"),
                     (b"cache-control", b"no-store"),
+                    (request_ids.HEADER, request_ids.of(scope["headers"]).encode()),
                 ],
             }
         )

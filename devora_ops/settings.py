@@ -5,9 +5,11 @@ are missing and finds (or starts) the embedded servers. A wrong value stops the 
 with the variable's name and what is allowed.
 """
 
+import logging
+import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environ
 from celery.schedules import schedule
@@ -18,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from devora_ops import __version__
 from devora_ops.common.crypto import FieldCipher
+from devora_ops.common.log_lines import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -87,6 +90,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "devora_ops.static_files.ChosenStaticFiles",
     "django_htmx",
+    "django_structlog",
     "csp",
     "channels",
     "rest_framework",
@@ -266,7 +270,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 900
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# Messages carry the id of the request that sent them.
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DEVORA_DATA / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
@@ -371,19 +377,13 @@ UNFOLD: dict[str, Any] = {
 }
 
 # --- Logs -----------------------------------------------------------------------
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
-    },
-    "filters": {"refusals": {"()": "devora_ops.common.logs.RefusalsOnOneLine"}},
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["refusals"],
-        }
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-}
+_SECRETS = (
+    *(SECRET_KEY, *DEVORA_FIELD_KEYS, DATABASES["default"].get("PASSWORD") or ""),
+    unquote(urlsplit(REDIS_URL).password or ""),
+    *(v for k, v in env.ENVIRON.items() if k.endswith(("_KEY", "_TOKEN", "_PASSWORD"))),
+)
+LOGGING_CONFIG = "devora_ops.common.log_lines.configure"
+# A person reads a terminal; files and collectors are read by programs first.
+LOGGING = logging_config(
+    as_json=HTTPS or not sys.stderr.isatty(), secrets=filter(None, _SECRETS)
+)

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import psycopg
 
 from devora_ops.common.batching import Batcher
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import Pool
 from experiments.runtime import Choice
 
-log = logging.getLogger("[Experiments]")
+log = logging.getLogger("[ABTester]")
 
 _MOST_REMEMBERED = 100_000
 _PATIENCE_S = 1.0
@@ -41,6 +42,7 @@ class Exposures:
         self._pool = pool
         self._written: set[_Exposure] = set()
         self._batches = Batcher[_Exposure, None](self._write)
+        self._outage = Outage(log, "Postgres, which keeps exposures,")
 
     async def __call__(self, choice: Choice) -> None:
         """Return once it is written; a call neither fails nor hangs when it cannot be."""
@@ -51,7 +53,7 @@ class Exposures:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._batches.put(exposure)
         except (psycopg.Error, OSError) as error:
-            log.warning("an exposure of %s is late or lost: %r", exposure[0], error)
+            self._outage.noticed(error)
 
     async def _write(self, batch: Sequence[_Exposure]) -> Sequence[None]:
         columns = [list(column) for column in zip(*batch, strict=True)]
@@ -60,4 +62,5 @@ class Exposures:
         if len(self._written) > _MOST_REMEMBERED:
             self._written.clear()
         self._written.update(batch)
+        self._outage.over()
         return [None] * len(batch)

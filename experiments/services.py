@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from costs.models import Call
+from costs.scores import check_score, score_record
 from devora_ops.common.audit import record
 from devora_ops.common.errors import Conflict, InvalidRequest, NotFound, Unprocessable
 from experiments.assignment import assign, row_hash
@@ -29,7 +30,8 @@ from prompts.services import label_move
 
 _MOST_VALUE = 1e12
 _BINARY = frozenset({"success", "completed"})
-_STANDARD_METRICS = frozenset(Metric.values) | {"quality", "completed", "thumbs"}
+_QUALITY = "quality"
+_STANDARD_METRICS = frozenset(Metric.values) | {_QUALITY, "completed", "thumbs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def unit_assign(*, experiment: Experiment, unit: str) -> Variant:
     return exposure.variant
 
 
+@transaction.atomic
 def outcome_record(
     *,
     experiment: Experiment,
@@ -186,22 +189,16 @@ def outcome_record(
     value: float,
     unit: str | None = None,
     call_id: uuid.UUID | None = None,
+    actor: str = "",
 ) -> Outcome:
-    """Store what came of a unit or of a call.
+    """Store what came of a unit or of a call; the quality of a call is its score too.
 
     Raises NotFound for one that took no part, Unprocessable for a metric that nobody
     declared, Conflict before the start.
     """
     if experiment.status == Status.DRAFT:
         raise _conflict(experiment)
-    if not math.isfinite(value):
-        raise InvalidRequest(_("A finite number is needed."), param="value")
-    # Sums of squares have to stay numbers; a rate is counted in ones.
-    if abs(value) > _MOST_VALUE or (metric in _BINARY and value not in (0, 1)):
-        raise InvalidRequest(
-            _("Rates take 0 or 1, other metrics values up to a trillion."),
-            param="value",
-        )
+    _check_value(metric, value)
     _check_metric(experiment, metric)
     outcome = Outcome(experiment=experiment, metric=metric, value=value)
     if call_id is not None:
@@ -212,6 +209,8 @@ def outcome_record(
         outcome.unit_hash = exposure.unit_hash
         outcome.variant = exposure.variant
     outcome.save()
+    if call_id is not None and metric == _QUALITY:
+        score_record(call_id=call_id, value=value, scored_by=actor)
     return outcome
 
 
@@ -223,6 +222,19 @@ def check_variants(weights: Sequence[int]) -> None:
     if sum(weights) <= 0:
         message = _("At least one variant needs a weight above zero.")
         raise Unprocessable(message, code="no_weight", param="variants")
+
+
+def _check_value(metric: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise InvalidRequest(_("A finite number is needed."), param="value")
+    if metric == _QUALITY:
+        check_score(value)
+    # Sums of squares have to stay numbers; a rate is counted in ones.
+    if abs(value) > _MOST_VALUE or (metric in _BINARY and value not in (0, 1)):
+        raise InvalidRequest(
+            _("Rates take 0 or 1, other metrics values up to a trillion."),
+            param="value",
+        )
 
 
 def _check_metric(experiment: Experiment, metric: str) -> None:

@@ -1,12 +1,17 @@
 """Jobs in the background; the documents' rows say what is to be done."""
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable
 
 from celery import shared_task
 from django.db import transaction
+from kombu.exceptions import OperationalError
 
+from devora_ops.common.logs import one_line
 from rag.ingestion import document_process, documents_requeue
+
+log = logging.getLogger("[RAG]")
 
 
 def enqueue(document_ids: Iterable[uuid.UUID]) -> None:
@@ -21,7 +26,12 @@ def enqueue(document_ids: Iterable[uuid.UUID]) -> None:
 def _sending(document_id: uuid.UUID) -> Callable[[], None]:
     # Not a partial: Django asks a callback that fails for its __qualname__.
     def send() -> None:
-        process_document.delay(str(document_id))
+        try:
+            process_document.delay(str(document_id))
+        except OperationalError as error:  # Redis is away
+            log.warning(
+                "document %s waits to be sent again: %s", document_id, one_line(error)
+            )
 
     return send
 

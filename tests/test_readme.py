@@ -1,11 +1,13 @@
 """The README tells the truth: its settings, its commands and its first calls."""
 
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.installation_under_test import Installation
@@ -64,6 +66,35 @@ def test_every_place_of_the_map_exists():
         inside = ROOT / "devora_ops" if line.startswith("  ") else ROOT
         for name in re.findall(r"(\w+)/(?=\s)", line.split("   ")[0] + " "):
             assert (inside / name).is_dir(), name
+
+
+def test_every_logger_of_ours_is_in_the_table():
+    sources = (p for p in ROOT.rglob("*.py") if not {".venv", "tests"} & {*p.parts})
+    code = "".join(path.read_text() for path in sources)
+    ours = set(re.findall(r'getLogger\("(\[\w+\])"\)', code))
+
+    assert ours == set(re.findall(r"`(\[\w+\])`", README.split("| logger |")[1]))
+
+
+def test_a_requests_lines_are_found_as_the_text_says(installation: Installation):
+    (command,) = re.findall(r"`(grep [^`]+)`", README)
+    headers = {"X-Request-Id": "nightly-17", **installation.caller().headers}
+    body = {
+        "model": "simulator/sim-502",
+        "messages": [{"role": "user", "content": "?"}],
+    }
+    httpx.post(f"{installation.url}/v1/chat/completions", json=body, headers=headers)
+
+    found = subprocess.run(
+        ["sh", "-euc", command.replace(".devora/logs", str(installation.folder))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    (shown,) = map(json.loads, blocks("json"))
+    (line,) = map(json.loads, found.stdout.splitlines())
+    assert shown.keys() == line.keys()
 
 
 @pytest.fixture(scope="module")

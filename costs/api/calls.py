@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers
 
 from costs.models import Anomaly, Attempt, AttemptState, Call, CallStatus
-from costs.selectors import Slice, attempts_of, calls_in
+from costs.selectors import Slice, attempts_of, calls_in, score_of
 from devora_ops.common.ids import uuid7_time
 from devora_ops.common.rest.fields import MillisecondsField, MoneyField, TextField
 from devora_ops.common.rest.parameters import RangeQuery, read
@@ -130,10 +130,16 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 class CallDetailSerializer(CallSerializer):
     """One request with its upstream tries."""
 
+    score = serializers.SerializerMethodField()
     tries = serializers.SerializerMethodField()
 
     class Meta(CallSerializer.Meta):
-        fields = (*CallSerializer.Meta.fields, "tries")
+        fields = (*CallSerializer.Meta.fields, "score", "tries")
+
+    def get_score(self, call: Call) -> float | None:
+        """Return how good the answer was, 0 to 10, once somebody said."""
+        score = score_of(call)
+        return None if score is None else float(score)
 
     @extend_schema_field(AttemptSerializer(many=True))
     def get_tries(self, call: Call) -> Any:

@@ -79,6 +79,10 @@ class SpendSerializer(serializers.Serializer[Any]):
     unpriced = serializers.IntegerField(
         help_text="Attempts on models without a price; they are not in cost_usd."
     )
+    scored = serializers.IntegerField(help_text="Calls that somebody judged.")
+    quality_score = serializers.FloatField(
+        allow_null=True, help_text="Their mean score, 0 to 10; null without one."
+    )
 
 
 class SpendRowSerializer(SpendSerializer):

@@ -6,6 +6,7 @@ immediately, and what arrives while a write runs forms the next one.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -41,7 +42,8 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None:
-            self._task = asyncio.create_task(self._drain())
+            # In a context of its own: what it logs is about no one caller.
+            self._task = asyncio.create_task(self._drain(), context=Context())
         return future
 
     async def flushed(self) -> None:

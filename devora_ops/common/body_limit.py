@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from devora_ops.common.ids import uuid7
+from devora_ops.common import request_ids
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -54,14 +54,14 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
         elif _announced(scope) > self._max_bytes:
-            await _refuse(send, *_LARGE)
+            await _refuse(scope, send, *_LARGE)
         else:
             try:
                 await self._application(scope, self._counted(receive), send)
             except _TooLarge:
-                await _refuse(send, *_LARGE)
+                await _refuse(scope, send, *_LARGE)
             except _TooSlow:
-                await _refuse(send, *_SLOW)
+                await _refuse(scope, send, *_SLOW)
 
     def _counted(self, receive: Receive) -> Receive:
         seen, whole = 0, False
@@ -93,13 +93,15 @@ _LARGE = (413, "payload_too_large", "The body is too large.")
 _SLOW = (408, "timeout", "The request's body did not arrive in time.")
 
 
-async def _refuse(send: Send, status: int, code: str, detail: str) -> None:
+async def _refuse(
+    scope: Scope, send: Send, status: int, code: str, detail: str
+) -> None:
     error = {"code": code, "detail": detail, "attr": None}
     headers = [
         (b"content-type", b"application/json"),
         (b"connection", b"close"),
         (b"cache-control", b"no-store"),
-        (b"x-request-id", uuid7().hex.encode()),
+        (request_ids.HEADER, request_ids.of(scope["headers"]).encode()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     body = orjson.dumps({"type": "client_error", "errors": [error]})

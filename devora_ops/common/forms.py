@@ -19,7 +19,7 @@ from devora_ops.common.logs import one_line
 from devora_ops.common.strict_json import StrictJSONError, loads
 from devora_ops.common.text import NAME_LENGTH, TextRefused, check_text, clean_name
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("[Web]")
 
 # What lookups and pks from strangers raise when a query is built or run.
 _BAD_VALUES = (ValueError, OverflowError, ValidationError, DataError)
@@ -131,7 +131,7 @@ class SafeModelAdmin(ModelAdmin):  # type: ignore[misc]
                 answer.render()
         except _BAD_VALUES as error:
             label = self.opts.label
-            logger.warning("changelist of %s refused: %s", label, one_line(error))
+            log.warning("changelist of %s refused: %s", label, one_line(error))
             return self._whole_list(request)
         return answer
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
+from devora_ops.common.logs import Outage
 from devora_ops.common.postgres import Connection, connect
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class SnapshotKeeper:
         self._url = url
         self._snapshots = snapshots
         self._task: asyncio.Task[None] | None = None
+        self._outage = Outage(log, "Postgres, which tells of changes,")
 
     async def start(self) -> None:
         """Load everything once, then follow changes until `stop`."""
@@ -78,17 +80,21 @@ class SnapshotKeeper:
             try:
                 await self._apply_changes(connection)
             except (psycopg.Error, OSError) as error:
-                log.warning("lost the connection for snapshots: %s", error)
+                self._outage.noticed(error)
+            finally:
                 await connection.close()
-                connection = await self._reconnect()
+            connection = await self._reconnect()
 
     async def _reconnect(self) -> Connection:
         while True:
             await asyncio.sleep(1)
             try:
-                return await self._listen()
+                connection = await self._listen()
             except Exception as error:  # whatever it is, it may be over in a second
-                log.warning("cannot follow changes yet: %s", error)
+                self._outage.noticed(error)
+            else:
+                self._outage.over()
+                return connection
 
     async def _apply_changes(self, connection: Connection) -> None:
         while True:

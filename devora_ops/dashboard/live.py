@@ -14,6 +14,7 @@ import orjson
 import psycopg
 from channels.layers import get_channel_layer
 
+from devora_ops.common.logs import one_line
 from devora_ops.common.postgres import Connection, connect
 
 LAYER: Final = "local"
@@ -68,7 +69,7 @@ class LiveListener:
                 async for notify in connection.notifies():
                     await self._take(notify.payload)
             except (psycopg.Error, OSError) as error:
-                log.warning("lost the connection for live news: %s", error)
+                log.warning("lost the connection for live news: %s", one_line(error))
             finally:
                 await connection.close()
             connection = None

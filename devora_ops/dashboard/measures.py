@@ -25,6 +25,8 @@ class Sums:
     saved_usd: Decimal = Decimal(0)
     unpriced: int = 0
     cacheable: int = 0
+    scored: int = 0
+    score_sum: Decimal = Decimal(0)
 
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(
@@ -53,6 +55,11 @@ class Sums:
     def retries(self) -> int:
         """The attempts beyond the first of each call that reached a provider."""
         return max(0, self.attempts - (self.served - self.statuses["cached"]))
+
+    @property
+    def quality_score(self) -> Decimal | None:
+        """The mean score of the calls that somebody judged, 0 to 10."""
+        return self.score_sum / self.scored if self.scored else None
 
     @property
     def tokens(self) -> int:

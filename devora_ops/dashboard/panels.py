@@ -57,7 +57,7 @@ def render(panel: Panel, request: HttpRequest, view: View, window: Window) -> Re
         return Rendered(_kept(panel, context, view, window))
     except Error:
         # Too slow, or the database is away: the other panels may still be fine.
-        log.exception("panel %s of %s failed", panel.name, context["request_id"])
+        log.exception("panel %s failed", panel.name)
         return Rendered(_partial("dashboard/_failed.html", context), 503)
 
 

@@ -80,6 +80,7 @@ _WHERE = sql.SQL(
 )
 _PLACE = sql.SQL("width_bucket(bucket, %(edges)s::timestamptz[])")
 _SUMMED: Final = tuple(f.name for f in fields(Sums) if f.name != "statuses")
+_EXACT: Final = ("cost_usd", "saved_usd", "score_sum")
 _METRIC_COLUMNS = {
     "cost": sql.SQL("sum(cost_usd)"),
     "calls": sql.SQL("sum(calls)"),
@@ -89,7 +90,7 @@ _METRIC_COLUMNS = {
 
 def _sums(table: str) -> sql.Composed:
     measures = sql.SQL(", ").join(
-        sql.SQL("sum({})" if name.endswith("_usd") else "sum({})::bigint").format(
+        sql.SQL("sum({})" if name in _EXACT else "sum({})::bigint").format(
             sql.Identifier(name)
         )
         for name in ("calls", *_SUMMED)

@@ -233,6 +233,12 @@ def _failures(sums: Sums) -> Sequence[str]:
     if sums.retries:
         share = formats.percent(sums.retries / max(1, sums.attempts))
         notes.append(_("Retried: %(share)s") % {"share": share})
+    if (score := sums.quality_score) is not None:
+        values = {
+            "score": formats.decimal(float(score), places=1),
+            "n": formats.count(sums.scored),
+        }
+        notes.append(_("Quality %(score)s of 10 (%(n)s scored)") % values)
     if sums.statuses["blocked"]:
         blocked = formats.count(sums.statuses["blocked"])
         notes.append(_("Blocked: %(n)s") % {"n": blocked})

@@ -28,9 +28,13 @@ _CALLS_END_S: Final = 20.0
 _UNDER_WAY = "SELECT count(*) FROM costs_hold WHERE facts->'who'->>'team' = %s"
 # A settlement writes facts, then sums: one that came between our two deletions would
 # leave facts without sums, so settlements wait until both are done.
-_STOP_SETTLING = "LOCK TABLE costs_attempt, costs_call IN SHARE ROW EXCLUSIVE MODE"
+_STOP_SETTLING = (
+    "LOCK TABLE costs_attempt, costs_call, costs_score IN SHARE ROW EXCLUSIVE MODE"
+)
 _DELETIONS: Final = {
     "contents": "DELETE FROM llm_content USING costs_call AS c "
+    "WHERE c.id = call_id AND c.team = %s",
+    "scores": "DELETE FROM costs_score USING costs_call AS c "
     "WHERE c.id = call_id AND c.team = %s",
     "attempts": "DELETE FROM costs_attempt WHERE team = %s",
     "calls": "DELETE FROM costs_call WHERE team = %s",

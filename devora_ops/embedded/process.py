@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from devora_ops.embedded.account import Account
+from devora_ops.embedded.log_reading import LogLine, read_line
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -111,19 +112,25 @@ def last_words(log: Path, *, since: int = 0, lines: int = 1) -> str:
     """Return the last lines a process logged after a byte offset, errors first."""
     with suppress(OSError), log.open("rb") as file:
         file.seek(since)
-        said = file.read().decode(errors="replace").strip().splitlines()
-        return "\n".join((list(_errors(said)) or said)[-lines:])
+        said = [read_line(line) for line in file.read().strip().splitlines()]
+        last = (list(_errors(said)) or [line.text for line in said])[-lines:]
+        return "\n".join(last)
     return ""
 
 
-def _errors(lines: Iterable[str]) -> Iterator[str]:
+def _errors(lines: Iterable[LogLine]) -> Iterator[str]:
     """Yield the lines that are errors, of a traceback the one that names it."""
     in_traceback = False
     for line in lines:
-        if line.startswith("Traceback (most recent call last)"):
+        text = line.text
+        if text.startswith("Traceback (most recent call last)"):
             in_traceback = True
-        elif in_traceback and line and not line[0].isspace():
+        elif in_traceback and text and not text[0].isspace():
             in_traceback = False
-            yield line
-        elif not in_traceback and ("FATAL" in line or "error:" in line.lower()):
-            yield line
+            yield text
+        elif not in_traceback and (line.is_error or _says_error(line)):
+            yield text
+
+
+def _says_error(line: LogLine) -> bool:
+    return not line.is_ours and "error:" in line.text.lower()

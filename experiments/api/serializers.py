@@ -8,6 +8,7 @@ from rest_framework import serializers
 from devora_ops.common.rest.fields import (
     MoneyField,
     NameField,
+    NumberField,
     StrictSerializer,
     TextField,
     WholeField,
@@ -16,16 +17,6 @@ from experiments.expansion import MAX_UNIT
 from experiments.models import Experiment, Metric, Variant
 
 _MOST_GUARDRAILS = 20
-
-
-class NumberField(serializers.FloatField):
-    """A finite JSON number."""
-
-    def to_internal_value(self, data: Any) -> float:
-        """Return the number; digits in quotes and true are none."""
-        if isinstance(data, bool) or not isinstance(data, int | float):
-            self.fail("invalid")
-        return float(data)
 
 
 class NewVariantSerializer(StrictSerializer):

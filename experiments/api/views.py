@@ -164,7 +164,9 @@ class OutcomeList(APIView):
         """Store one outcome."""
         experiment = experiment_by_slug(slug)
         stored = outcome_record(
-            experiment=experiment, **_read(request, OutcomeSerializer)
+            experiment=experiment,
+            actor=caller_name(request),
+            **_read(request, OutcomeSerializer),
         )
         shown = StoredOutcomeSerializer(stored).data
         return Response(shown, status.HTTP_201_CREATED)

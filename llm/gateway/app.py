@@ -12,10 +12,12 @@ import orjson
 from costs.journal import Journal
 from costs.ledger import Ledger
 from costs.snapshot import budgets, price_book
+from devora_ops.common import request_ids
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.errors import DevoraError, NotFound
 from devora_ops.common.postgres import make_pool
 from devora_ops.common.redis_line import RedisLine
+from devora_ops.common.serving import SERVED
 from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
 from llm.gateway.answering import Answering
 from llm.gateway.authentication import authenticate, bearer_token, require
@@ -36,7 +38,6 @@ from llm.gateway.http import (
     Scope,
     Send,
     header,
-    request_id,
     send_bytes,
     send_error,
 )
@@ -160,7 +161,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever is wrong with it leaves in the endpoint's shape."""
-        asked = request_id(scope)
+        asked = request_ids.of(scope["headers"])
         once = _Once(send)
         try:
             endpoint = self._endpoint(scope)
@@ -171,9 +172,10 @@ class Gateway:
         except DevoraError as error:
             await _refuse(once, error, asked, scope)
         except Exception:
-            log.exception("request %s failed", asked)
             if once.begun:
-                raise  # the server closes the connection: nothing else can be said
+                # The server logs it and closes: nothing else can be said.
+                raise
+            log.exception("request failed", extra={"request_id": asked})
             failed = DevoraError(
                 "Something failed on our side; the request id finds it in the logs.",
                 status=500,
@@ -211,7 +213,9 @@ class Gateway:
         async def serve(
             key: Key, asked: str, scope: Scope, receive: Receive, send: Send
         ) -> None:
-            await self._service.serve(Call(key, asked, wire), scope, receive, send)
+            call = Call(key, asked, wire)
+            SERVED.set(call)  # of this request's task, and no other's
+            await self._service.serve(call, scope, receive, send)
 
         return serve
 

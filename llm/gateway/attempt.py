@@ -126,7 +126,7 @@ class Attempt:
         usage = self.estimate(text) if told is None else self._believed(told)
         if told not in (None, usage):
             anomaly = "usage_above_bounds"
-            log.warning("attempt %s: usage beyond its bounds: %s", self.id, raw)
+            log.warning("usage beyond its bounds", extra={"attempts": [str(self.id)]})
         estimated = usage is not told
         if "web_search_options" in self.payload and not usage.web_searches:
             usage = replace(usage, web_searches=1)

@@ -61,6 +61,14 @@ class Call:
         if self.admission is not None:
             await self.admission.granted()
 
+    def log_fields(self) -> Mapping[str, Any]:
+        """Return what a line says that is logged while the call is served."""
+        return {
+            "request_id": self.request_id,
+            "call_id": self.id_text,
+            "agent": self.who.agent,
+        }
+
     def elapsed_ms(self) -> float:
         """Return how long ago the request arrived."""
         return (time.perf_counter() - self.began) * 1000

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from devora_ops.common.errors import DevoraError, InvalidRequest, PayloadTooLarge
-from devora_ops.common.ids import uuid7
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,7 +16,6 @@ Headers = list[tuple[bytes, bytes]]
 
 MOST_BODY_BYTES = 32 * 2**20
 BODY_TIMEOUT_S = 13.0  # and a second until somebody looks
-_REQUEST_ID_BYTES = 64
 
 
 class ClientGoneError(Exception):
@@ -32,18 +30,6 @@ def header(scope: Scope, name: bytes) -> bytes | None:
             f"The header {name.decode()} occurs more than once.", code="bad_request"
         )
     return found[0] if found else None
-
-
-def request_id(scope: Scope) -> str:
-    """Return the caller's X-Request-Id when it is a sane one, else a new id."""
-    for key, value in scope["headers"]:
-        if (
-            key == b"x-request-id"
-            and 0 < len(value) <= _REQUEST_ID_BYTES
-            and value.replace(b"-", b"").replace(b"_", b"").isalnum()
-        ):
-            return bytes(value).decode()
-    return uuid7().hex
 
 
 class BodyReader:

@@ -18,7 +18,7 @@ from devora_ops.common.postgres import Connection, Pool
 from devora_ops.common.snapshots import Snapshot
 from llm.snapshot import Catalogue, Target
 
-log = logging.getLogger("[LLM]")
+log = logging.getLogger("[MLMonitor]")
 
 EVERY_S = 5.0
 # The minutes of the last quarter of an hour: long enough to hold calls, short enough to

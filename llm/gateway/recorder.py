@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from devora_ops.common.batching import Batcher
+from devora_ops.common.logs import one_line
 from devora_ops.common.postgres import Pool
 from llm.masking import each_text, mask
 
@@ -72,7 +73,9 @@ class Recorder:
                 for row in rows:
                     await copy.write_row(row)
         except (psycopg.Error, OSError) as error:
-            log.warning("the content of %d calls was not kept: %s", len(batch), error)
+            log.warning(
+                "the content of %d calls was not kept: %s", len(batch), one_line(error)
+            )
         finally:
             self._waiting_bytes -= sum(said.size for said in batch)
         return [None] * len(batch)

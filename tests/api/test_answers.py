@@ -85,12 +85,20 @@ def test_a_refusal_may_carry_facts(client, settings):
 
 def test_every_request_gets_an_id_of_its_own():
     api = as_key("read")
-    ids = {
-        api.get(CALLS, HTTP_X_REQUEST_ID="mine").headers["X-Request-Id"]
-        for _ in range(2)
-    }
+    ids = {api.get(CALLS).headers["X-Request-Id"] for _ in range(2)}
     assert len(ids) == 2
-    assert "mine" not in ids
+
+
+def test_a_caller_may_bring_an_id_along():
+    answer = as_key("read").get(CALLS, HTTP_X_REQUEST_ID="nightly_run-17")
+    assert answer.headers["X-Request-Id"] == "nightly_run-17"
+
+
+@pytest.mark.parametrize("told", ["", "a b", "é", "²", "a,b", "<b>", "a" * 65])
+def test_an_id_that_makes_no_sense_is_replaced(told):
+    answer = as_key("read").get(CALLS, HTTP_X_REQUEST_ID=told)
+    assert answer.headers["X-Request-Id"] != told
+    assert answer.headers["X-Request-Id"].isalnum()
 
 
 def test_a_host_that_is_not_ours_is_400():

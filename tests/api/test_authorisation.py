@@ -18,6 +18,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "api-schema": {"GET": ANY},
     "costs-call-list": {"GET": READ},
     "costs-call-detail": {"GET": READ},
+    "costs-call-score": {"POST": CALL},
     "costs-spend-list": {"GET": READ},
     "costs-metrics-overview": {"GET": READ},
     "costs-budget-list": {"GET": READ, "POST": BUDGET},

@@ -35,7 +35,9 @@ def roll_up(table, *, bucket="2026-03-10T12:00:00Z", latencies=(), **columns):
         keys |= {"end_user": "", "key": ""}
     measures = dict.fromkeys(
         ("calls", "attempts", "input_tokens", "cached_tokens", "output_tokens"), 0
-    ) | dict.fromkeys(("cost_usd", "saved_usd", "unpriced", "cacheable"), 0)
+    ) | dict.fromkeys(
+        ("cost_usd", "saved_usd", "unpriced", "cacheable", "scored", "score_sum"), 0
+    )
     row = {
         "bucket": bucket,
         **keys,
@@ -78,6 +80,16 @@ def test_spend_by_model_and_agent_is_exact_and_dearest_first(api):
     assert body["total"]["cost_usd"] == "13.345678902"
     assert body["total"]["calls"] == 3
     assert body["by"] == ["model", "agent"]
+
+
+def test_the_quality_of_a_row_is_the_mean_of_its_scored_calls(api):
+    work(model="a/small", calls=5, scored=2, score_sum="17.5")
+    work(model="a/small", agent="other", calls=1, scored=1, score_sum="5")
+    work(model="a/big", calls=3, cost_usd="1")
+    body = api.get(f"{COSTS}?by=model&{MARCH}").json()
+    shown = [(r["model"], r["scored"], r["quality_score"]) for r in body["results"]]
+    assert shown == [("a/big", 0, None), ("a/small", 3, 7.5)]
+    assert body["total"]["quality_score"] == 7.5
 
 
 def test_the_total_covers_rows_that_the_limit_cuts(api):

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from costs.models import Budget
+from costs.scores import score_record
 from devora_ops.common.models import AuditEntry
 from devora_ops.dashboard.panels import PANELS
 from tests.api.callers import as_person
@@ -102,6 +103,15 @@ def test_tiles_say_what_was_spent_and_by_how_many_calls(viewer):
     assert ">3<" in page
     assert "Goal met:" in page
     assert "/admin/costs/call/?since=7d" in page
+
+
+def test_the_success_tile_tells_the_quality_once_somebody_judged(viewer):
+    call = settled(timezone.now())
+    record(call)
+    assert "Quality" not in text(panel(viewer, "tiles"))
+    score_record(call_id=call.call.id, value=8.46, scored_by="test")
+    cache.clear()
+    assert "Quality 8.5 of 10 (1 scored)" in text(panel(viewer, "tiles"))
 
 
 def test_a_filter_narrows_every_panel(viewer):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from costs.rollups import quantile
+from costs.scores import score_record
 from devora_ops.dashboard import queries
 from devora_ops.dashboard.changes import comparison
 from devora_ops.dashboard.filters import Scope
@@ -66,6 +67,16 @@ def test_sums_tell_successes_refusals_retries_and_savings_apart():
     assert sums.saved_usd == Decimal("0.02")
     assert sums.tokens == 120
     assert sums.cacheable == 4
+
+
+def test_the_quality_of_a_period_is_the_mean_of_its_scored_calls():
+    calls = [settled(NOW), settled(NOW, agent="other"), settled(NOW)]
+    record(*calls)
+    assert queries.totals(Scope(), cut("24h")).current.quality_score is None
+    for settlement, value in zip(calls[:2], (9, 7.5), strict=True):
+        score_record(call_id=settlement.call.id, value=value, scored_by="test")
+    sums = queries.totals(Scope(), cut("24h")).current
+    assert (sums.scored, sums.quality_score) == (2, Decimal("8.25"))
 
 
 def test_latency_is_that_of_models_answers_alone():

@@ -4,8 +4,10 @@ import uuid
 
 import pytest
 
+from costs.models import Score
 from experiments.models import Experiment, Exposure, Outcome
 from tests.api.callers import as_key, as_person, codes_of
+from tests.api.test_calls import make_call
 
 EXPERIMENTS = "/api/v1/experiments/"
 TONE = f"{EXPERIMENTS}tone/"
@@ -145,6 +147,41 @@ def test_an_outcome_of_a_call_outside_the_experiment_is_refused(running, caller)
     body = {"call_id": str(uuid.uuid4()), "metric": "success", "value": 1}
     answer = _post(caller, f"{TONE}outcomes/", body)
     assert (answer.status_code, codes_of(answer)) == (404, {"not_exposed"})
+
+
+def test_the_quality_of_a_call_is_its_score_too(running, caller):
+    call = make_call(experiment="tone", variant="short", prompt="greeting")
+    for value in (4, 8.5):
+        body = {"call_id": str(call.id), "metric": "quality", "value": value}
+        assert _post(caller, f"{TONE}outcomes/", body).status_code == 201
+    score = Score.objects.get()
+    assert (score.call_id, float(score.value)) == (call.id, 8.5)
+    assert score.scored_by.startswith("key:")
+
+
+def test_another_metric_of_a_call_is_no_score(running, caller):
+    call = make_call(experiment="tone", variant="short", prompt="greeting")
+    body = {"call_id": str(call.id), "metric": "score", "value": 4}
+    assert _post(caller, f"{TONE}outcomes/", body).status_code == 201
+    assert not Score.objects.exists()
+
+
+@pytest.mark.parametrize("value", [-1, 10.5, 87])
+def test_a_quality_beyond_ten_is_refused_and_not_stored(running, caller, value):
+    call = make_call(experiment="tone", variant="short", prompt="greeting")
+    body = {"call_id": str(call.id), "metric": "quality", "value": value}
+    answer = _post(caller, f"{TONE}outcomes/", body)
+    assert (answer.status_code, codes_of(answer)) == (400, {"invalid"})
+    assert not Outcome.objects.exists()
+    assert not Score.objects.exists()
+
+
+def test_the_quality_of_a_call_without_an_answer_is_not_stored(running, caller):
+    call = make_call(experiment="tone", variant="short", status="error")
+    body = {"call_id": str(call.id), "metric": "quality", "value": 5}
+    answer = _post(caller, f"{TONE}outcomes/", body)
+    assert (answer.status_code, codes_of(answer)) == (422, {"no_answer"})
+    assert not Outcome.objects.exists()
 
 
 @pytest.mark.parametrize(

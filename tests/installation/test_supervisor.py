@@ -1,5 +1,6 @@
 """Children kept alive, and none left behind; the children here are small scripts."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devora_ops.embedded.process import Launch
+from devora_ops.embedded.process import Launch, last_words
 from devora_ops.supervisor import Child, Supervisor
 from tests.installation_under_test import wait_until
 
@@ -133,6 +134,41 @@ def test_it_shows_errors_that_children_log(
     (tmp_path / "web.log").write_text("INFO fine\nERROR the disk is full\n")
     assert supervisor.wait_until(lambda: bool(said), within_s=5)
     assert said == ["web: ERROR the disk is full"]
+
+
+_BROKEN = {
+    "level": "error",
+    "logger": "[LLM]",
+    "event": "it broke",
+    "request_id": "r1",
+    "exception": "Traceback (most recent call last):\n  File…\nValueError: no",
+}
+
+
+def test_it_shows_errors_in_words_that_children_log_as_json(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    fine = {"level": "warning", "logger": "[LLM]", "event": "an ERROR of somebody else"}
+    lines = "".join(f"{json.dumps(line)}\n" for line in (fine, _BROKEN))
+    (tmp_path / "web.log").write_text(lines)
+    assert supervisor.wait_until(lambda: bool(said), within_s=5)
+    assert said == ["web: [LLM] it broke (ValueError: no) [request r1]"]
+
+
+def test_the_last_words_of_a_child_are_words(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    last = {"level": "warning", "logger": "[LLM]", "event": "later"}
+    log.write_text(f"{json.dumps(_BROKEN)}\n{json.dumps(last)}\n")
+    assert last_words(log) == "[LLM] it broke (ValueError: no) [request r1]"
+    log.write_text(f"{json.dumps(last)}\n")
+    assert last_words(log) == "[LLM] later"
+
+
+@pytest.mark.parametrize("line", ["{", "{}", "[]", '{"event": 1', "\udcff"])
+def test_a_line_that_is_none_of_ours_stays_as_it_is(tmp_path: Path, line: str) -> None:
+    log = tmp_path / "web.log"
+    log.write_text(f"{line}\n", errors="surrogateescape")
+    assert last_words(log) == line.replace("\udcff", "\ufffd")
 
 
 def test_it_cuts_a_log_that_grew_too_long(

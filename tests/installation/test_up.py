@@ -196,6 +196,16 @@ def test_other_commands_use_its_servers(up: Up) -> None:
     assert f"ok     web: ready on port {up.port}" in done.stdout
 
 
+def test_what_its_children_log_is_one_json_object_a_line(up: Up) -> None:
+    logs = up.data / "logs"
+    assert up.status("/nothing/here/") == 404
+    up.wait_until(lambda: "Not Found" in (logs / "web.log").read_text())
+    up.wait_until(lambda: "task_succeeded" in (logs / "worker.log").read_text())
+    for name in ("web", "worker", "beat"):
+        for line in (logs / f"{name}.log").read_text().splitlines():
+            assert json.loads(line).keys() >= {"time", "level", "logger", "event"}
+
+
 @pytest.mark.parametrize("name", ["uvicorn", "redis", "postgres"])
 def test_a_killed_child_is_started_again(up: Up, name: str) -> None:
     killed = up.children()[name]

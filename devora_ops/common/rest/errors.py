@@ -12,6 +12,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.db.models import ProtectedError
 from django.http import UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.utils.log import log_response
 from django.utils.translation import gettext as _
 from drf_standardized_errors.handler import ExceptionHandler as StandardHandler
 from rest_framework.exceptions import APIException, ValidationError
@@ -28,7 +29,7 @@ from devora_ops.common.errors import (
 )
 from devora_ops.common.logs import one_line
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("[Web]")
 
 _UNIQUE_VIOLATION = "23505"
 
@@ -63,7 +64,15 @@ class ExceptionHandler(StandardHandler):
         if not isinstance(exc, Refusal):
             super().report_exception(exc, response)
         elif exc.status_code >= 500:
-            log.warning("answered %s: %s", exc.status_code, one_line(self.exc))
+            log_response(  # or Django would log the answer once more
+                "answered %s: %s",
+                exc.status_code,
+                one_line(self.exc),
+                response=response,
+                request=self.context["request"],
+                logger=log,
+                level="warning",
+            )
 
     def format_exception(self, exc: APIException) -> dict[str, Any]:
         """Return the body."""

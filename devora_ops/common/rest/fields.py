@@ -56,6 +56,16 @@ class NameField(TextField):
             raise serializers.ValidationError(refusal.message, refusal.code) from None
 
 
+class NumberField(serializers.FloatField):
+    """A finite JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the number; digits in quotes and true are none."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")
+        return float(data)
+
+
 class WholeField(serializers.IntegerField):
     """A whole number: no bool, no float, no digits in quotes."""
 

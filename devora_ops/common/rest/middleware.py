@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -17,12 +17,16 @@ from django.http import (
 )
 from django.middleware.common import CommonMiddleware
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+from django.utils.log import log_response
+from structlog.contextvars import bind_contextvars
 
+from devora_ops.common import request_ids
 from devora_ops.common.error_pages import bad_request, unavailable
-from devora_ops.common.ids import uuid7
 from devora_ops.common.logs import one_line
+from devora_ops.common.serving import SERVED
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("[Web]")
 
 _HEADER = "X-Request-Id"
 _META = "HTTP_X_REQUEST_ID"
@@ -33,10 +37,30 @@ def request_id(request: HttpRequest) -> str:
     return str(request.META.get(_META, ""))
 
 
-class RequestIdMiddleware:
-    """Gives every request an id of ours and every answer the headers that all share.
+class Visitor:
+    """Who a request is served for, as far as anybody has asked yet."""
 
-    A caller's own X-Request-Id is not trusted: ids are unique and go into the audit.
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def log_fields(self) -> Mapping[str, Any]:
+        """Return the user's id, or the agent of a key; never a name or an address.
+
+        Asking for the user would cost a query, and fail just when the database is away.
+        """
+        user = self._request.__dict__.get("user")
+        if type(user) is SimpleLazyObject:
+            user = getattr(self._request, "_cached_user", None)
+        if agent := getattr(getattr(user, "key", None), "agent", ""):
+            return {"agent": agent}
+        pk = getattr(user, "pk", None)
+        return {} if pk is None else {"user_id": pk}
+
+
+class RequestIdMiddleware:
+    """Gives every request its id, and every answer the headers that all share.
+
+    A caller may bring a sane id along. What is logged meanwhile carries it.
     """
 
     sync_capable = True
@@ -84,8 +108,17 @@ class DatabaseRefusalMiddleware:
         if isinstance(exception, DataError):
             return bad_request(request, exception)
         if isinstance(exception, OperationalError | InterfaceError):
-            log.warning("no database for %s: %s", request.path, one_line(exception))
-            return unavailable(request)
+            answer = unavailable(request)
+            log_response(  # or Django would log the answer once more
+                "no database for %s: %s",
+                request.path,
+                one_line(exception),
+                response=answer,
+                request=request,
+                logger=log,
+                level="warning",
+            )
+            return answer
         return None
 
 
@@ -102,7 +135,12 @@ class SlashMiddleware(CommonMiddleware):
 
 
 def _receive(request: HttpRequest) -> None:
-    request.META[_META] = uuid7().hex
+    told = request.META.get(_META, "").encode("latin-1", "replace")
+    request.META[_META] = request_ids.of([(request_ids.HEADER, told)])
+    # Until the request's task ends: Django logs some answers, and makes those that
+    # stream, after the last middleware has returned.
+    bind_contextvars(request_id=request_id(request))
+    SERVED.set(Visitor(request))
     # A Content-Type may name any codec, zip among them, and Django would decode the
     # query string with it; texts are UTF-8 here, and JSON with another charset is 415.
     if request.encoding and request.encoding.lower() not in ("utf-8", "utf8"):

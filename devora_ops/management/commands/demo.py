@@ -17,6 +17,8 @@ from devora_ops.demo.stage import DemoRefused
 from devora_ops.demo.trickle import run
 from devora_ops.installation.folder import DataFolder
 
+log = logging.getLogger("[Demo]")
+
 
 class Command(BaseCommand):
     """All of it belongs to one team that is marked as demo; remove leaves no trace."""
@@ -68,12 +70,11 @@ class Command(BaseCommand):
 
     def _trickle(self) -> None:
         signal.signal(signal.SIGTERM, _stop)
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # else a line a call
         try:
             run(
                 settings.DEVORA_URL,
                 secrets=DataFolder.open(settings.DEVORA_DATA).secrets,
-                say=self.stderr.write,
+                say=log.info,
             )
         except KeyboardInterrupt:
             return
