@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
-import aiohttp
 import orjson
 
 from costs.facts import State
@@ -20,13 +20,11 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.http import Send, send_bytes
 from llm.gateway.refusals import Refusal
 from llm.gateway.relay import Relay
-from llm.gateway.upstream import (
-    MOST_ANSWER_BYTES,
-    UpstreamClient,
-    deadlines,
-    expect_chunks,
-)
+from llm.gateway.upstream import Answer, UpstreamClient
 from llm.policy import RoutePolicy
+
+_MOST_ERROR_BYTES = 64 * 1024
+_DRAIN_S = 0.2
 
 
 class RefusedError(Exception):
@@ -53,17 +51,17 @@ class Exchange:
         ended either way.
         """
         try:
-            async with await self._open(attempt, policy) as response:
-                if response.status != 200:
-                    await _refuse_status(response)
+            with await self._open(attempt, policy) as answer:
+                if answer.status != 200:
+                    await _refuse_status(answer)
                 if attempt.call.stream:
-                    return await self._relay(attempt, response, send)
-                await self._answer(attempt, response, send)
+                    return await self._relay(attempt, answer, send)
+                await self._answer(attempt, answer, send)
                 return None
         except RefusedError as error:
             _end_refused(attempt, error.refusal)
             raise
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             refusal = refusals.from_exception(error)
             _end_refused(attempt, refusal)
             raise RefusedError(refusal) from error
@@ -74,30 +72,21 @@ class Exchange:
             _end_unfinished(attempt, "internal_error")
             raise
 
-    async def _open(
-        self, attempt: Attempt, policy: RoutePolicy
-    ) -> aiohttp.ClientResponse:
+    def _open(self, attempt: Attempt, policy: RoutePolicy) -> Awaitable[Answer]:
         upstream = attempt.target.upstream
-        posted = self.client.post(
+        return self.client.post(
             upstream,
             attempt.codec.url(upstream),
             data=attempt.data,
             headers=attempt.headers(),
-            waits=deadlines(policy, stream=attempt.call.stream),
+            policy=policy,
+            stream=attempt.call.stream,
             sending=attempt.leaves,
         )
-        if not attempt.call.stream:
-            return await posted  # it may take as long as the total allows
-        async with asyncio.timeout(policy.first_byte_s):
-            response = await posted
-        expect_chunks(response, policy)
-        return response
 
-    async def _answer(
-        self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
-    ) -> None:
+    async def _answer(self, attempt: Attempt, answer: Answer, send: Send) -> None:
         call = attempt.call
-        raw = await _read(response)
+        raw = await answer.body()
         try:
             reading = attempt.codec.read(raw)
         except BadAnswerError as error:
@@ -118,14 +107,14 @@ class Exchange:
         await send_bytes(send, 200, reading.body, headers)
 
     async def _relay(
-        self, attempt: Attempt, response: aiohttp.ClientResponse, send: Send
+        self, attempt: Attempt, answer: Answer, send: Send
     ) -> Refusal | None:
-        if response.content_type != "text/event-stream":
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise RefusedError(refusals.bad_response("is no event stream"))
         stream = attempt.codec.stream(attempt.call.body)
         relay = Relay(attempt.call, send, stream)
         try:
-            await relay.run(response)
+            await relay.run(answer)
         except (BadAnswerError, ErrorInStreamError) as error:
             return await self._break_off(attempt, relay, stream, error)
         except asyncio.CancelledError:
@@ -135,7 +124,7 @@ class Exchange:
             raise
         self._end_stream(attempt, stream, 200)
         await relay.finish()
-        await _drain(response)
+        await _drain(answer)
         return None
 
     async def _break_off(
@@ -199,25 +188,15 @@ def _end_refused(attempt: Attempt, refusal: Refusal) -> None:
     )
 
 
-async def _refuse_status(response: aiohttp.ClientResponse) -> None:
-    body = await response.content.read(64 * 1024)
-    raise RefusedError(refusals.from_status(response.status, response.headers, body))
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    declared = response.content_length
-    if declared is not None and declared <= MOST_ANSWER_BYTES:
-        return await response.read()
-    body = bytearray()
-    async for piece in response.content.iter_any():
+async def _refuse_status(answer: Answer) -> None:
+    body = b""
+    while len(body) < _MOST_ERROR_BYTES and (piece := await answer.piece()):
         body += piece
-        if len(body) > MOST_ANSWER_BYTES:
-            raise RefusedError(refusals.bad_response("is too large"))
-    return bytes(body)
+    raise RefusedError(refusals.from_status(answer.status, answer.headers, body))
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
+async def _drain(answer: Answer) -> None:
     """Read the end of a stream behind its last event, so that the connection is kept."""
-    with contextlib.suppress(aiohttp.ClientError, OSError):
-        async with asyncio.timeout(0.2):
-            await response.content.read(1024)
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_DRAIN_S):
+            await answer.piece()

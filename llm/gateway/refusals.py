@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-import aiohttp
 import orjson
 
 from devora_ops.common.errors import DevoraError, UpstreamError
-from llm.gateway.upstream import AddressForbiddenError
+from llm.gateway.connection import AnswerTooLarge
+from llm.gateway.upstream import AddressForbidden, CertificateInvalid, NotReached
 
 _MOST_RETRY_AFTER_S = 86_400
 _MOST_MESSAGE = 2000
@@ -113,20 +113,17 @@ def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Refusal
     )
 
 
-def from_exception(error: Exception) -> Refusal:
+def from_exception(error: OSError) -> Refusal:
     """Read what the HTTP client raised."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, CertificateInvalid):
         # It will be no more valid in a moment.
         unsent = _unsent("provider_tls", "The provider's certificate is not valid.")
         return replace(unsent, retry="no")
-    if isinstance(
-        error,
-        aiohttp.ClientConnectorError
-        | aiohttp.ConnectionTimeoutError
-        | AddressForbiddenError,
-    ):
+    if isinstance(error, NotReached | AddressForbidden):
         # One sentence for every cause, or we would be a port scanner.
         return _unsent("provider_unreachable", "The provider cannot be reached.")
+    if isinstance(error, AnswerTooLarge):
+        return bad_response("is too large")
     if isinstance(error, TimeoutError):
         return _unknown(
             "The provider did not answer in time; what it bills is not known.", 504
@@ -231,7 +228,7 @@ def _told(wait_s: float | None) -> Mapping[str, str]:
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After: seconds or an HTTP date; None when it means nothing."""
-    told = headers.get("Retry-After", "").strip()
+    told = headers.get("retry-after", "").strip()
     try:
         wait_s = float(told)
     except ValueError:

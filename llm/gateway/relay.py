@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 
-import aiohttp
-
 from llm.gateway.call import Call, usd
 from llm.gateway.codecs.protocol import (
     ODD_SHAPES,
@@ -13,6 +11,7 @@ from llm.gateway.codecs.protocol import (
     Ours,
     StreamCodec,
 )
+from llm.gateway.connection import Answer
 from llm.gateway.http import Send
 from llm.gateway.sse import EventSplitter, EventTooLongError
 
@@ -47,15 +46,15 @@ class Relay:
         self._sending = asyncio.Lock()
         self.begun = False
 
-    async def run(self, response: aiohttp.ClientResponse) -> None:
+    async def run(self, answer: Answer) -> None:
         """Relay to the proper end; raises BadAnswerError when there is none.
 
         ErrorInStreamError passes through. The attempt is left to the caller to settle.
         """
         keep_alive = asyncio.create_task(self._keep_alive())
         try:
-            await self._relay(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            await self._relay(answer)
+        except OSError as error:
             raise BadAnswerError("broke off") from error
         except EventTooLongError as error:
             raise BadAnswerError("sent an event that is too long") from error
@@ -82,9 +81,9 @@ class Relay:
         await self._write(events)
         await self._close()
 
-    async def _relay(self, response: aiohttp.ClientResponse) -> None:
+    async def _relay(self, answer: Answer) -> None:
         splitter = EventSplitter()
-        async for piece in response.content.iter_any():
+        while piece := await answer.piece():
             events: list[bytes] = []
             try:
                 for event in splitter.feed(piece):

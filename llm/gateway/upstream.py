@@ -1,110 +1,76 @@
-"""The one HTTP client that calls providers, behind the address check."""
+"""The one HTTP client that calls providers, behind the address check.
 
-import ipaddress
-import socket
+OSError
+├── NotReached             nothing of the request left
+│   └── CertificateInvalid
+├── AddressForbidden       nor did it: the host leads inside the network
+├── ConnectionBroken       see llm.gateway.connection
+├── AnswerTooLarge
+└── TimeoutError           something was late, after the request had left
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
-from yarl import URL
-
-from devora_ops.common.addresses import is_public
-from llm.policy import USUAL, RoutePolicy
+from llm.gateway.connection import Answer, Connection
+from llm.gateway.places import AddressForbidden, Place, Resolver, place_of
+from llm.policy import RoutePolicy
 from llm.snapshot import Upstream
+
+__all__ = ["AddressForbidden", "Answer", "UpstreamClient"]
 
 MOST_ANSWER_BYTES = 32 * 2**20
 MOST_LINE_BYTES = 2**20
+_IDLE_S = 30.0
+_LOOK_EVERY_S = 0.1
 
 
-# Who wants to know that the request of this task leaves.
-_SENDING: ContextVar[Callable[[], None] | None] = ContextVar("sending", default=None)
+class NotReached(OSError):
+    """Nothing of the request left: no provider can bill anything."""
 
 
-class _Request(aiohttp.ClientRequest):
-    """Tells when it leaves: before that, no provider can bill anything."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        if tell := _SENDING.get():
-            tell()
-        return await super().send(conn)
+class CertificateInvalid(NotReached):
+    """The provider is not who its address says."""
 
 
-def deadlines(policy: RoutePolicy, *, stream: bool) -> aiohttp.ClientTimeout:
-    """Return how long the HTTP client waits for what.
-
-    Until a stream's answer has begun, the first byte has its own deadline: the pause
-    between chunks must not come before that.
-    """
-    if policy is USUAL:  # nearly always; a policy's hash costs more than all of this
-        return _USUAL_OF_STREAMS if stream else _USUAL
-    return _deadlines(policy, stream)
-
-
-@lru_cache(maxsize=256)
-def _deadlines(policy: RoutePolicy, stream: bool) -> aiohttp.ClientTimeout:
-    between_s = max(policy.between_chunks_s, policy.first_byte_s) if stream else None
-    return aiohttp.ClientTimeout(
-        total=policy.total_s, sock_connect=policy.connect_s, sock_read=between_s
-    )
-
-
-_USUAL = _deadlines(USUAL, False)
-_USUAL_OF_STREAMS = _deadlines(USUAL, True)
-
-
-def expect_chunks(response: aiohttp.ClientResponse, policy: RoutePolicy) -> None:
-    """Watch the pauses of a stream from now on, where they are shorter than its start."""
-    connection = response.connection
-    if policy.between_chunks_s >= policy.first_byte_s or connection is None:
-        return
-    assert connection.protocol is not None  # it stands
-    connection.protocol.read_timeout = policy.between_chunks_s
-    connection.protocol.start_timeout()
-
-
-class AddressForbiddenError(OSError):
-    """A provider's host leads inside the network."""
-
-
-class _GuardedResolver(AbstractResolver):
-    """Resolves once and lets no address pass that is not on the public internet."""
-
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        answers = await self._resolver.resolve(host, port, family)
-        for answer in answers:
-            if not is_public(ipaddress.ip_address(answer["host"].partition("%")[0])):
-                raise AddressForbiddenError(f"{host} is not on the public internet")
-        return answers
-
-    async def close(self) -> None:
-        await self._resolver.close()
+_Key = tuple[bool, str, int, bool]  # a place, and whether it may be an inner one
 
 
 class UpstreamClient:
-    """Posts to providers: one session for the internet, one for allowed inner hosts."""
+    """Posts to providers over connections that are kept.
+
+    One look at all that is under way replaces a timer for each of them, and for each of
+    their deadlines.
+    """
 
     def __init__(self) -> None:
-        self._guarded: aiohttp.ClientSession
-        self._inner: aiohttp.ClientSession
+        self._resolver = Resolver()
+        self._tls = ssl.create_default_context()
+        self._tls.set_alpn_protocols(["http/1.1"])
+        self._idle: defaultdict[_Key, deque[Connection]] = defaultdict(deque)
+        self._connections: set[Connection] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    def trust(self, authorities: Path) -> None:
+        """Take certificates that a file of authorities vouches for, besides the usual."""
+        self._tls.load_verify_locations(authorities)
 
     async def start(self) -> None:
-        """Open the sessions, in the loop that uses them."""
-        self._guarded = _session(_GuardedResolver())
-        self._inner = _session(None)
+        """Begin to watch deadlines."""
+        self._watch = asyncio.create_task(self._end_what_is_late())
 
     async def stop(self) -> None:
         """Close all connections."""
-        await self._guarded.close()
-        await self._inner.close()
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        for connection in list(self._connections):
+            connection.close()
 
     async def post(
         self,
@@ -113,48 +79,109 @@ class UpstreamClient:
         *,
         data: bytes,
         headers: Mapping[str, str],
-        waits: aiohttp.ClientTimeout,
+        policy: RoutePolicy,
+        stream: bool,
         sending: Callable[[], None],
-    ) -> aiohttp.ClientResponse:
-        """Send one request and return its answer's head; redirects are not followed.
+    ) -> Answer:
+        """Send one request and return its answer; redirects are not followed.
 
-        sending: told just before the first byte leaves, on a connection that stands.
+        A stream's head has come, another answer has come whole. Leave the answer as a
+        context manager. sending: told just before the first byte leaves, on a connection
+        that stands. Raises OSError.
         """
-        _SENDING.set(sending)
-        session = self._inner if upstream.internal_allowed else self._guarded
-        if not upstream.internal_allowed:
-            _check_literal(url)
-        return await session.post(
-            url,
-            data=data,
-            headers=headers,
-            allow_redirects=False,
-            timeout=waits,
+        place = place_of(url)
+        guarded = not upstream.internal_allowed
+        connection = self._free(place, guarded)
+        if connection is None:
+            connection = await self._connect(place, guarded, policy.connect_s)
+        sending()
+        answer = connection.send(
+            _head(place, headers, len(data)) + data, most_bytes=MOST_ANSWER_BYTES
         )
+        now = connection.loop.time()
+        answer.latest = now + policy.total_s
+        try:
+            if stream:
+                answer.deadline = min(answer.latest, now + policy.first_byte_s)
+                answer.patience_s = policy.between_chunks_s
+                await answer.begun()
+                answer.be_patient()
+            else:
+                answer.deadline = answer.latest
+                await answer.ended()
+        except BaseException:
+            connection.end()
+            raise
+        return answer
+
+    def _free(self, place: Place, guarded: bool) -> Connection | None:
+        """Return a kept connection: the last one used, which is the likeliest to live."""
+        idle = self._idle.get((place.tls, place.host, place.port, guarded))
+        while idle:
+            connection = idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
+    async def _connect(
+        self, place: Place, guarded: bool, timeout_s: float
+    ) -> Connection:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._open(place, guarded)
+        except AddressForbidden:
+            raise
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateInvalid(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise NotReached(str(error) or "no connection in time") from error
+
+    async def _open(self, place: Place, guarded: bool) -> Connection:
+        loop = asyncio.get_running_loop()
+        key = (place.tls, place.host, place.port, guarded)
+
+        def keep(connection: Connection) -> None:
+            connection.idle_since = loop.time()
+            self._idle[key].append(connection)
+
+        def make() -> Connection:
+            return Connection(loop, free=keep, lost=self._connections.discard)
+
+        connected = await self._resolver.connect(place, guarded=guarded)
+        try:
+            _, connection = await loop.create_connection(
+                make,
+                sock=connected,
+                ssl=self._tls if place.tls else None,
+                server_hostname=place.host if place.tls else None,
+            )
+        except BaseException:
+            connected.close()
+            raise
+        self._connections.add(connection)
+        return connection
+
+    async def _end_what_is_late(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            for connection in list(self._connections):
+                connection.end_if_late()
+            since = loop.time() - _IDLE_S
+            for key, idle in list(self._idle.items()):
+                while idle and (idle[0].idle_since < since or not idle[0].is_open):
+                    idle.popleft().close()
+                if not idle:
+                    del self._idle[key]
 
 
-def _session(resolver: AbstractResolver | None) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
-            # Bulkheads bound them by provider; a bound of all would let one slow
-            # provider keep the others waiting.
-            limit=0,
-            resolver=resolver,
-            keepalive_timeout=30,
-        ),
-        request_class=_Request,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
+def _head(place: Place, headers: Mapping[str, str], length: int) -> bytes:
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    head = (
+        f"POST {place.path} HTTP/1.1\r\nHost: {place.authority}\r\nAccept: */*\r\n"
+        f"Content-Length: {length}\r\n{''.join(lines)}"
     )
-
-
-@lru_cache(maxsize=1024)
-def _check_literal(url: str) -> None:
-    """Check a host written as an address: resolvers are not asked for those."""
-    host = URL(url).host or ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return
-    if not is_public(address):
-        raise AddressForbiddenError(f"{host} is not on the public internet")
+    # A line break in a credential would begin a header, or a request, of its own.
+    if head.count("\n") != len(lines) + 4 or head.count("\r") != len(lines) + 4:
+        raise NotReached("a header has a line break in it")
+    return f"{head}\r\n".encode("latin-1", "replace")

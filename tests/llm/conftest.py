@@ -1,12 +1,21 @@
 """What the gateway's tests share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
+import uvloop
 
 from tests.fakes.upstream import Upstream, running
 from tests.llm.limiters import Make, Web
 from tests.own_redis import OwnRedis
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], Any]]:
+    """Run on the loop that the product runs on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

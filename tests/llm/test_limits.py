@@ -133,7 +133,7 @@ async def test_a_call_that_fails_before_it_is_admitted_uses_no_tokens(make: Make
     for number in range(3):
         hasty = limiter.ask([("key:a", limit)], tokens=90, owner=f"hasty {number}")
         hasty.done(0)
-        assert hasty.sent
+        assert hasty.sent is not None
         assert await hasty.sent
 
     assert (await admit(limiter, limit, tokens=90)).remaining_tokens == 10

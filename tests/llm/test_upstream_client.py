@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from llm.gateway.upstream import UpstreamClient, deadlines
+from llm.gateway.upstream import UpstreamClient
 from llm.policy import BULKHEAD_SIZE, USUAL
 from llm.snapshot import Upstream
 
@@ -44,16 +44,17 @@ async def server(*, answers: bool) -> AsyncIterator[tuple[str, asyncio.Event]]:
 
 async def post(client: UpstreamClient, url: str) -> int:
     upstream = Upstream("p", "compatible", url, True, "")
-    response = await client.post(
+    answer = await client.post(
         upstream,
         url,
         data=b"{}",
         headers={},
-        waits=deadlines(USUAL, stream=False),
+        policy=USUAL,
+        stream=False,
         sending=lambda: None,
     )
-    async with response:
-        return response.status
+    with answer:
+        return answer.status
 
 
 async def test_a_provider_whose_bulkhead_is_full_keeps_no_other_waiting(
