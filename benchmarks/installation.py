@@ -19,6 +19,8 @@ PRODUCT = (*UVICORN, "devora_ops.asgi:application")
 PROXY = (*UVICORN, "benchmarks.bare_proxy:over_aiohttp")
 
 PROVIDER = "bench"
+INSTANT, STREAMED = "sim-instant", "sim-chunks-9"
+MODELS = (INSTANT, STREAMED)
 _PROVIDE = "from benchmarks.provision import provide; print(provide())"
 
 
