@@ -7,8 +7,10 @@ prompt version among it, so what is out of date is simply no longer asked for.
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+from devora_ops.common.fitting import fitted
 from devora_ops.common.redis_line import RedisLine
 from llm.gateway.byte_lru import ByteLru
 from llm.gateway.cache_entry import Entry, decode, encode
@@ -76,6 +78,22 @@ class CacheStore:
             return None
         self._near.put(look.key, far)
         return far
+
+    def keep(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        ttl_s: float,
+        model: str,
+        cost_usd: Decimal | None = None,
+        call_id: str = "",
+    ) -> Entry:
+        """Keep an answer that was made just now; return it as it is kept."""
+        now = self._clock()
+        entry = Entry(fitted(body), now, now + ttl_s, cost_usd, model, call_id)
+        self.put(key, entry)
+        return entry
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep an answer until it expires; Redis learns of it if it can."""
