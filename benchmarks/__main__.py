@@ -4,14 +4,25 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from benchmarks import gateway, overview, peers, proxies
+from benchmarks import (
+    cache_hits,
+    gateway,
+    memory,
+    overview,
+    peers,
+    proxies,
+    streams,
+)
 from benchmarks.stage import BenchmarkError
 from devora_ops.embedded import InstallationError
 
 _BENCHMARKS: Mapping[str, Callable[[], int]] = {
     "gateway": gateway.main,
+    "cache_hits": cache_hits.main,
+    "streams": streams.main,
     "proxies": proxies.main,
     "overview": overview.main,
+    "memory": memory.main,
 }
 # Has an environment of its own, installed when it is asked for.
 _ASKED_FOR: Mapping[str, Callable[[], int]] = {"peers": peers.main}

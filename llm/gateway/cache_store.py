@@ -18,6 +18,7 @@ from llm.gateway.flights import Flights
 
 __all__ = ["CacheStore", "Entry"]
 
+NEAR_BYTES = 64 << 20  # of answers in this process
 _PREFIX = "devora:cache:"
 _ENTRY_BYTES = 400  # an Entry's own fields, besides its texts
 _MOST_BYTES = 1 << 20  # a bigger value would hold up what is behind it on the line
@@ -42,7 +43,7 @@ class CacheStore:
         self,
         line: RedisLine,
         *,
-        max_bytes: int = 64 << 20,
+        max_bytes: int = NEAR_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._line = line
