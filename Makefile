@@ -13,7 +13,7 @@ PRODUCTION := $(SETTINGS) DEVORA_URL=https://ops.example.com \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench install install-dev
+.PHONY: run test check bench bench-peers install install-dev
 
 run: install
 	@exec $(VENV_PYTHON) manage.py up
@@ -32,6 +32,9 @@ check: install-dev
 
 bench: install
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+bench-peers: install
+	@$(VENV_PYTHON) -m benchmarks peers
 
 install:
 	@$(INSTALL) requirements.lock

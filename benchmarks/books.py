@@ -14,6 +14,7 @@ _WRITTEN_S = 10.0
 
 _COUNTS = """
 SELECT (SELECT count(*) FROM costs_call WHERE status = 'ok'),
+       (SELECT count(*) FROM costs_call WHERE status = 'cached'),
        (SELECT count(*) FROM costs_call),
        (SELECT count(*) FROM costs_attempt),
        (SELECT count(*) FROM llm_content),
@@ -23,10 +24,15 @@ _COSTS = "SELECT id::text, cost_usd FROM costs_attempt"
 _RATES = "SELECT input, output FROM costs_price WHERE model LIKE %s"
 
 
-def check(stage: Stage, installation: Installation, answered: int) -> list[str]:
-    """Return what is wrong: rows against answers, costs against the upstream's bill."""
+def check(
+    stage: Stage, installation: Installation, answered: int, *, cached: int = 0
+) -> list[str]:
+    """Return what is wrong: rows against answers, costs against the upstream's bill.
+
+    answered, cached: how many answers came from upstream and from the cache.
+    """
     with psycopg.connect(installation.postgres.url, autocommit=True) as connection:
-        wrong = _counts(connection, answered)
+        wrong = _counts(connection, answered, cached)
         wrong += _costs(connection, stage)
     try:
         stage.run(
@@ -37,15 +43,16 @@ def check(stage: Stage, installation: Installation, answered: int) -> list[str]:
     return wrong
 
 
-def _counts(connection: psycopg.Connection, answered: int) -> list[str]:
+def _counts(connection: psycopg.Connection, answered: int, cached: int) -> list[str]:
     """Wait until the last batches are written, and compare with what was answered."""
-    expected = (answered, answered, answered, answered, 0)
+    both = answered + cached
+    expected = (answered, cached, both, answered, both, 0)
     deadline = time.monotonic() + _WRITTEN_S
     while (counts := connection.execute(_COUNTS).fetchone()) != expected:
         if time.monotonic() > deadline:
             return [
-                f"(calls ok, calls, attempts, contents, open holds) are {counts}, "
-                f"not {expected}"
+                "(calls ok, calls cached, calls, attempts, contents, open holds) are "
+                f"{counts}, not {expected}"
             ]
         time.sleep(0.1)
     return []

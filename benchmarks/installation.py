@@ -19,6 +19,10 @@ PRODUCT = (*UVICORN, "devora_ops.asgi:application")
 PROXY = (*UVICORN, "benchmarks.bare_proxy:over_aiohttp")
 
 PROVIDER = "bench"
+INSTANT = "sim-instant"
+STREAMED = "sim-chunks-9"  # as fast as it goes
+PACED = "sim-chunks-40-gap-100"  # four seconds
+MODELS = (INSTANT, STREAMED, PACED)
 _PROVIDE = "from benchmarks.provision import provide; print(provide())"
 
 

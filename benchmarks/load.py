@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, repeat
 from typing import cast
 
 import orjson
@@ -28,7 +28,11 @@ _ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where requests go, and what they say."""
+    """Where requests go, and what they say.
+
+    number: makes every request the same one, of that number. expects: what each
+    answer's head has to hold, in lower case.
+    """
 
     port: int
     model: str
@@ -36,9 +40,14 @@ class Target:
     key: str = "sk-nobody"
     stream: bool = False
     cache: bool = False
+    number: int | None = None
+    expects: bytes = b""
 
     def requests(self) -> Iterator[bytes]:
-        """Return requests without end, no two with the same text in all the loads."""
+        """Return requests without end.
+
+        No two in all the loads have the same text, if the target names no number.
+        """
         number = f"{0:012d}"
         message = {
             "role": "user",
@@ -52,7 +61,8 @@ class Target:
             "stream": self.stream,
         }
         head, tail = self._request(orjson.dumps(body)).split(number.encode())
-        return (b"%b%012d%b" % (head, place, tail) for place in _NUMBERS)
+        numbers = _NUMBERS if self.number is None else repeat(self.number)
+        return (b"%b%012d%b" % (head, place, tail) for place in numbers)
 
     def _request(self, body: bytes) -> bytes:
         head = (
@@ -114,14 +124,19 @@ def _quantile(values: list[float], q: float) -> float:
     return sorted(values)[min(len(values) - 1, int(q * len(values)))]
 
 
-def run(target: Target, *, concurrency: int, seconds: float) -> Result:
-    """Keep a number of callers busy; requests under way at the end are waited for."""
+def run(
+    target: Target, *, concurrency: int, seconds: float, ramp_s: float = 0.0
+) -> Result:
+    """Keep a number of callers busy; requests under way at the end are waited for.
+
+    ramp_s: how long it takes until the last caller has begun.
+    """
     load = _Load(target, seconds)
     gc.collect()
     gc.disable()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(load.run(concurrency))
+            runner.run(load.run(concurrency, ramp_s))
     finally:
         gc.enable()
     return load.result
@@ -132,16 +147,16 @@ class _Load:
 
     def __init__(self, target: Target, seconds: float) -> None:
         self.result = Result()
-        self.stream = target.stream
-        self._target = target
+        self.target = target
         self._requests = target.requests()
         self._seconds = seconds
         self._ends_at = 0.0
 
-    async def run(self, concurrency: int) -> None:
+    async def run(self, concurrency: int, ramp_s: float) -> None:
         began = time.perf_counter()
         self._ends_at = began + self._seconds
-        await asyncio.gather(*(self._keep_calling() for _ in range(concurrency)))
+        waits = (ramp_s * place / concurrency for place in range(concurrency))
+        await asyncio.gather(*map(self._keep_calling, waits))
         self.result.seconds = time.perf_counter() - began
 
     def next(self) -> bytes | None:
@@ -150,11 +165,12 @@ class _Load:
             return None
         return next(self._requests)
 
-    async def _keep_calling(self) -> None:
+    async def _keep_calling(self, wait_s: float) -> None:
         loop = asyncio.get_running_loop()
+        await asyncio.sleep(wait_s)
         while time.perf_counter() < self._ends_at:
             _, caller = await loop.create_connection(
-                lambda: _Caller(self), "127.0.0.1", self._target.port
+                lambda: _Caller(self), "127.0.0.1", self.target.port
             )
             try:
                 left_s = self._ends_at - time.perf_counter() + _ANSWER_S
@@ -209,11 +225,13 @@ class _Caller(asyncio.Protocol):
             self._call()
 
     def _count(self, answer: "_Answer") -> None:
-        result = self._load.result
+        result, target = self._load.result, self._load.target
         if answer.status != 200:
             result.errors[f"status {answer.status}"] += 1
-        elif self._load.stream and not answer.says_done:
+        elif target.stream and not answer.says_done:
             result.errors["stream without its end"] += 1
+        elif target.expects not in answer.head:
+            result.errors[f"answer without {target.expects.decode()}"] += 1
         else:
             now = time.perf_counter()
             result.latencies_ms.append((now - self._began) * 1000)
@@ -223,10 +241,11 @@ class _Caller(asyncio.Protocol):
 class _Answer:
     """The bytes of one answer, read just far enough to know when it is whole."""
 
-    __slots__ = ("_at", "_body_at", "_chunked", "_end", "_received", "status")
+    __slots__ = ("_at", "_body_at", "_chunked", "_end", "_received", "head", "status")
 
     def __init__(self) -> None:
         self.status = 0
+        self.head = b""
         self._received = bytearray()
         self._body_at = 0
         self._at = 0  # the next chunk
@@ -254,7 +273,7 @@ class _Answer:
         end = self._received.find(_HEAD_END)
         if end < 0:
             return False
-        head = bytes(self._received[:end]).lower()
+        self.head = head = bytes(self._received[:end]).lower()
         self.status = int(head[9:12])
         self._at = self._body_at = end + len(_HEAD_END)
         self._chunked = _CHUNKED in head

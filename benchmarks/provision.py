@@ -6,12 +6,11 @@ from decimal import Decimal
 from django.conf import settings
 from django.test import Client
 
-from benchmarks.installation import PROVIDER
+from benchmarks.installation import MODELS, PROVIDER
 from costs.services import create_budget
 from devora_ops.common.models import User
 from llm import services
 
-MODELS = ("sim-instant", "sim-chunks-9")
 _PRICED_LIKE = "openai/gpt-5.4"
 _AMPLE = Decimal(1_000_000)
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from devora_ops.embedded.ports import free_port
 from devora_ops.embedded.process import Launch, Process, last_words, stop
 
 ROOT = Path(__file__).resolve().parents[1]
-_START_S = 30.0
+_START_S = 120.0  # one that died is noticed at once
 _STOP_S = 10.0
 
 
@@ -99,11 +99,23 @@ class Stage:
         *arguments: str,
         measured: bool = False,
         environ: Mapping[str, str] | None = None,
+        python: Path | None = None,
     ) -> Server:
-        """Start `python <arguments>`, {port} being a free one; return once it listens."""
+        """Start `python <arguments>`, {port} being a free one; return once it listens.
+
+        python: of another environment. Such a stranger knows nothing of ours: it is
+        given `environ` alone and works in the stage's folder.
+        """
         port = free_port()
         words = [argument.format(port=port) for argument in arguments]
         launch = self._launch(name, words, environ)
+        if python is not None:
+            launch = replace(
+                launch,
+                argv=[str(python), *words],
+                env={**(environ or {}), "HOME": str(self.folder)},
+                cwd=self.folder,
+            )
         with self._on(self._measured if measured else self._others):
             process = launch.start()
         self.running.callback(stop, process, by=signal.SIGTERM, grace_s=_STOP_S)

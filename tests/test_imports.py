@@ -31,6 +31,7 @@ HOT = [
     "devora_ops.common.batching",
     "devora_ops.common.crypto",
     "devora_ops.common.errors",
+    "devora_ops.common.fitting",
     "devora_ops.common.ids",
     "devora_ops.common.postgres",
     "devora_ops.common.redis_line",

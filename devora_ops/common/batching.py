@@ -18,7 +18,8 @@ class Batcher(Generic[Item, Result]):
 
     write: takes the items of a batch, returns one result (or exception) for each.
     abandoned: is told of a result whose caller no longer waits for it.
-    window_s: how long to gather before a write; 0 writes at once when idle.
+    window_s: how long to gather before a write that is not full; 0 writes at once when
+    idle. most: how many items make a batch full.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Batcher(Generic[Item, Result]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                if self._window_s:
+                # A full batch gains nothing by waiting, and those behind it would have
+                # no more than `most` items a window written, however many come.
+                if self._window_s and len(self._waiting) < self._most:
                     await asyncio.sleep(self._window_s)
                 self._writing = self._waiting[: self._most]
                 del self._waiting[: self._most]

@@ -1,6 +1,5 @@
 """Where a call's answer comes from: the cache, an identical call, or a provider."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,12 +73,14 @@ class Answering:
         body = _keepable(call)
         if body is None or not policy.keep:
             return None
-        now = time.time()
-        entry = Entry(
-            body, now, now + policy.ttl_s, call.cost_usd, call.model, call.id_text
+        return self.cache.keep(
+            key,
+            body,
+            ttl_s=policy.ttl_s,
+            model=call.model,
+            cost_usd=call.cost_usd,
+            call_id=call.id_text,
         )
-        self.cache.put(key, entry)
-        return entry
 
     async def _give(self, call: Call, entry: Entry, send: Send) -> None:
         """Answer with what was said before; it costs nothing and saves what it cost."""

@@ -7,8 +7,10 @@ prompt version among it, so what is out of date is simply no longer asked for.
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
+from devora_ops.common.fitting import fitted
 from devora_ops.common.redis_line import RedisLine
 from llm.gateway.byte_lru import ByteLru
 from llm.gateway.cache_entry import Entry, decode, encode
@@ -16,6 +18,7 @@ from llm.gateway.flights import Flights
 
 __all__ = ["CacheStore", "Entry"]
 
+NEAR_BYTES = 64 << 20  # of answers in this process
 _PREFIX = "devora:cache:"
 _ENTRY_BYTES = 400  # an Entry's own fields, besides its texts
 _MOST_BYTES = 1 << 20  # a bigger value would hold up what is behind it on the line
@@ -40,7 +43,7 @@ class CacheStore:
         self,
         line: RedisLine,
         *,
-        max_bytes: int = 64 << 20,
+        max_bytes: int = NEAR_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._line = line
@@ -76,6 +79,22 @@ class CacheStore:
             return None
         self._near.put(look.key, far)
         return far
+
+    def keep(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        ttl_s: float,
+        model: str,
+        cost_usd: Decimal | None = None,
+        call_id: str = "",
+    ) -> Entry:
+        """Keep an answer that was made just now; return it as it is kept."""
+        now = self._clock()
+        entry = Entry(fitted(body), now, now + ttl_s, cost_usd, model, call_id)
+        self.put(key, entry)
+        return entry
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep an answer until it expires; Redis learns of it if it can."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from devora_ops.common.batching import Batcher
+from devora_ops.common.fitting import fitted
 from devora_ops.common.logs import one_line
 from devora_ops.common.postgres import Pool
 from llm.masking import each_text, mask
@@ -16,7 +17,8 @@ from llm.masking import each_text, mask
 log = logging.getLogger("[LLM]")
 
 _WINDOW_S = 0.2
-_MOST_WAITING_BYTES = 64 * 2**20
+MOST_WAITING_BYTES = 64 * 2**20
+_BEHIND_BYTES = 2 * 2**20  # more than a window brings: what comes now will stay a while
 _THREAD_BYTES = 64 * 1024
 _NUL = b"\\u0000"
 _COPY = "COPY llm_content (call_id, request, response) FROM STDIN"
@@ -36,6 +38,11 @@ class Said:
         """The bytes that it keeps until it is written."""
         return len(self.request) + len(self.response)
 
+    def fitted(self) -> "Said":
+        """Return it in as much memory as its size says."""
+        request, response = fitted(self.request), fitted(self.response)
+        return replace(self, request=request, response=response)
+
 
 class Recorder:
     """Writes bodies in batches. Losing one loses no money, so nothing waits for it."""
@@ -51,10 +58,12 @@ class Recorder:
         mode = self._default_mode if mode == "default" else mode
         if mode == "off":
             return
-        if self._waiting_bytes > _MOST_WAITING_BYTES:
+        if self._waiting_bytes > MOST_WAITING_BYTES:
             # Postgres is away or too slow: the calls go on, their words are not kept.
             log.warning("the content of call %s was not kept", said.call_id)
             return
+        if self._waiting_bytes > _BEHIND_BYTES:
+            said = said.fitted()
         self._waiting_bytes += said.size
         self._batches.put(replace(said, masked=True) if mode == "masked" else said)
 

@@ -1,6 +1,9 @@
 """Answers given again: the same ones, young enough, and never at the price of waiting."""
 
 import time
+import tracemalloc
+
+import orjson
 
 from devora_ops.common.redis_line import RedisLine
 from llm.gateway.cache_store import CacheStore
@@ -108,3 +111,23 @@ async def test_a_huge_answer_does_not_go_over_the_line(line: RedisLine):
 
     assert await store.get("huge") is not None
     assert await line.call("EXISTS", "devora:cache:huge") == 0
+
+
+async def test_answers_that_orjson_wrote_take_no_more_memory_than_is_counted(
+    line: RedisLine, own_redis: OwnRedis
+):
+    store = CacheStore(line)
+    own_redis.halt()
+    await goes_down(line)
+
+    tracemalloc.start()
+    for number in range(2000):
+        body = orjson.dumps({"content": "x" * 1000})
+        store.keep(f"{number:064}", body, ttl_s=60, model="openai/gpt-5.2")
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(body) * 2000 < taken < 2 * len(body) * 2000
+    kept = await store.get(f"{0:064}")
+    assert kept is not None
+    assert kept.body == body
