@@ -13,7 +13,7 @@ PRODUCTION := $(SETTINGS) DEVORA_URL=https://ops.example.com \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench install install-dev
+.PHONY: run test check bench chaos install install-dev
 
 run: install
 	@exec $(VENV_PYTHON) manage.py up
@@ -32,6 +32,9 @@ check: install-dev
 
 bench: install
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
+
+chaos: install-dev
+	@$(VENV_PYTHON) -m pytest -n 0 --figures tests/chaos $(ARGS)
 
 install:
 	@$(INSTALL) requirements.lock

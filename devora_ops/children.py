@@ -68,12 +68,12 @@ def servers(folder: DataFolder, running: Servers) -> list[Child]:
     return children
 
 
-def web(folder: DataFolder, environment: Environment) -> Child:
-    """The pages, the REST interface, the sockets and the gateway."""
+def web_arguments(*, port: int, processes: int) -> list[str]:
+    """Return what Python is started with to serve the web on the loopback interface."""
     options = {
         "--host": "127.0.0.1",
-        "--port": environment.port,
-        "--workers": environment.web_processes,
+        "--port": port,
+        "--workers": processes,
         "--lifespan": "on",
         "--log-level": "warning",
         "--timeout-graceful-shutdown": _WEB_GRACE_S,
@@ -82,17 +82,22 @@ def web(folder: DataFolder, environment: Environment) -> Child:
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }
+    return [
+        *("-m", "uvicorn", "devora_ops.asgi:application"),
+        *(str(word) for option in options.items() for word in option),
+        *("--no-access-log", "--no-server-header"),
+    ]
+
+
+def web(folder: DataFolder, environment: Environment) -> Child:
+    """The pages, the REST interface, the sockets and the gateway."""
     if environment.web_processes > 1:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_emptied(folder.path / "metrics"))
-    words = [str(word) for option in options.items() for word in option]
+    arguments = web_arguments(
+        port=environment.port, processes=environment.web_processes
+    )
     return _child(
-        python(
-            folder,
-            "web",
-            *("-m", "uvicorn", "devora_ops.asgi:application"),
-            *words,
-            *("--no-access-log", "--no-server-header"),
-        ),
+        python(folder, "web", *arguments),
         stage=_SERVES,
         grace_s=_WEB_GRACE_S + 9,
     )

@@ -28,6 +28,15 @@ settings.register_profile(
 settings.load_profile("suite")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take what `make chaos` gives."""
+    parser.addoption(
+        "--figures",
+        action="store_true",
+        help="run the long forms of tests/chaos and judge what they measure",
+    )
+
+
 @pytest.fixture(autouse=True)
 def english() -> Iterator[None]:
     """Begin in English: a request of Django's test client leaves its language behind."""

@@ -1,0 +1,133 @@
+"""An installation of a scenario's own: whatever happens to it, nobody else notices.
+
+Its own Postgres (durable, as in production), its own Redis, a provider simulator with
+its file, and web processes as `manage.py up` starts them. Each can be killed, stopped,
+made to stand still and started again.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import psycopg
+from django.core.management import call_command
+
+from tests.chaos.judge import Verdict, judged
+from tests.chaos.web_process import WebProcess
+from tests.fakes.simulator import SimulatorProcess
+from tests.own_postgres import OwnPostgres
+from tests.own_redis import OwnRedis
+from tests.provisioning import Provisioning, wait_until
+
+_SILENCE = """
+UPDATE costs_owner SET seen_at = seen_at - interval '1 minute'
+WHERE id IN (SELECT owner FROM costs_hold)
+"""
+
+
+class ChaosInstallation(Provisioning):
+    """Everything that a production machine runs, apart from workers and beat.
+
+    A context manager. webs: the web processes, in the order of their ports. The
+    simulator is the provider `simulator`, `openai`, `anthropic` and `openrouter`, each
+    in its own format.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        unblock: Callable[[], AbstractContextManager[None]],
+        web_processes: int = 2,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.postgres = OwnPostgres(folder / "postgres")
+        self.redis = OwnRedis(folder / "redis")
+        self.simulator = SimulatorProcess(folder / "simulator.jsonl", seed=1)
+        super().__init__(
+            database_url=self.postgres.url,
+            journal=self.simulator.journal_path,
+            unblock=unblock,
+        )
+        self.webs: list[WebProcess] = []
+        self._count = web_processes
+        self._environ = environ or {}
+        self._running = ExitStack()
+
+    def __enter__(self) -> "ChaosInstallation":
+        with ExitStack() as starting:
+            starting.enter_context(self.postgres)
+            starting.enter_context(self.redis)
+            starting.enter_context(self.simulator)
+            with self.orm():
+                call_command("migrate", verbosity=0, skip_checks=True)
+            self._provide()
+            environ = self._environment()
+            for number in range(1, self._count + 1):
+                web = WebProcess(f"web-{number}", folder=self.folder, environ=environ)
+                web.begin()
+                starting.callback(web.stop)
+                self.webs.append(web)
+            for web in self.webs:
+                web.finish()
+            self._running = starting.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def serving(self) -> Sequence[str]:
+        """Return the addresses of the web processes that run."""
+        return [web.url for web in self.webs if web.is_alive]
+
+    def ports(self) -> Sequence[int]:
+        """Return the ports of all web processes, dead ones too, as a proxy has them."""
+        return [web.port for web in self.webs]
+
+    def verify(self) -> Verdict:
+        """Let the simulator's file judge the ledger; see Verdict."""
+        self.simulator.wait_for(
+            lambda it: it["accepted"] - it["billed"] <= it["waiting"]
+        )
+        with self.orm():
+            return judged(self.journal, self.rates)
+
+    def wait_until_settled(self, *, within_s: float = 60.0) -> None:
+        """Wait until no hold is open any more: the sweeper's, 30 s after a death."""
+        wait_until(lambda: not self.held(), within_s=within_s)
+
+    def held(self) -> int:
+        """Return how many holds are open."""
+        return int(self.rows("SELECT count(*) AS held FROM costs_hold")[0]["held"])
+
+    def let_a_minute_pass(self) -> None:
+        """Make those who hold money now silent for a minute, so that they are swept.
+
+        For scenarios that do not wait half a minute; once nothing is under way, only
+        the dead hold anything.
+        """
+        with psycopg.connect(self.database_url, autocommit=True) as database:
+            database.execute(_SILENCE)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.installation_settings",
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis.url,
+            "DEVORA_DATA": str(self.folder / "data"),
+            "WEB_CONCURRENCY": str(self._count),
+            **self._environ,
+        }
+
+    def _provide(self) -> None:
+        simulator = self.simulator
+        for slug, kind, url in (
+            ("simulator", "compatible", simulator.openai_url),
+            ("openai", "openai", simulator.openai_url),
+            ("anthropic", "anthropic", simulator.url),
+            ("openrouter", "openrouter", simulator.openrouter_url),
+        ):
+            self.provider(slug, url, kind=kind)
