@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import replace
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import orjson
@@ -25,6 +26,8 @@ log = logging.getLogger("[LLM]")
 
 _MOST_USAGE_BYTES = 16 * 1024
 _NOTHING = Usage()
+# Until a provider sees that nobody listens: a round trip, and its turn to look.
+_SPEAKS_ON_S = 0.25
 
 
 class Attempt:
@@ -106,17 +109,29 @@ class Attempt:
         }
 
     def bill(
-        self, raw: Any, *, text: str, service_tier: str = "", error_code: str = ""
+        self,
+        raw: Any,
+        *,
+        text: str,
+        service_tier: str = "",
+        error_code: str = "",
+        whole: bool = True,
     ) -> None:
         """Settle by the usage that the provider told, or by an estimate without one.
 
         Usage beyond what the request allows cannot be true: it is cut to that, and
-        flagged, so that no answer can overrun a hard budget.
+        flagged, so that no answer can overrun a hard budget. Of a stream that is not
+        whole, the usage tells what went in, and what came out only so far.
         """
         told = self.codec.read_usage(raw)
-        usage = self.estimate(text) if told is None else self._believed(told)
+        usage = (
+            self.estimate(text, whole=whole) if told is None else self._believed(told)
+        )
         if told not in (None, usage):
             log.warning("attempt %s: usage beyond its bounds: %s", self.id, raw)
+        if not whole and told is not None:
+            said = self.estimate(text, whole=False).output
+            usage = replace(usage, output=max(usage.output, said))
         estimated = usage is not told
         if "web_search_options" in self.payload and not usage.web_searches:
             usage = replace(usage, web_searches=1)
@@ -134,17 +149,22 @@ class Attempt:
         most_in, most_out = self.bounds
         return told.within(most_believed(most_in), most_out)
 
-    def estimate(self, text: str) -> Usage:
+    def estimate(self, text: str, *, whole: bool = True) -> Usage:
         """Bound from experience what went in and came out, where nobody says.
 
         More than was billed is better than less: the flag says that it is a guess.
         """
+        said = at_most(text, model=self.target.model)
+        if (
+            not whole
+        ):  # it speaks on, as fast as before, until it sees that we have gone
+            said += ceil(said * _SPEAKS_ON_S / (time.perf_counter() - self.began))
         most_in, most_out = self.bounds
         prompt = orjson.dumps(self.payload.get("tools") or "").decode()
         prompt += self.codec.prompt_text(self.payload)
         return Usage(
             input=min(at_most(prompt, model=self.target.model), most_in),
-            output=min(at_most(text, model=self.target.model), most_out),
+            output=min(said, most_out),
         )
 
     def end(

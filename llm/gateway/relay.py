@@ -10,6 +10,7 @@ from llm.gateway.call import Call, usd
 from llm.gateway.codecs.protocol import (
     ODD_SHAPES,
     BadAnswerError,
+    ErrorInStreamError,
     Ours,
     StreamCodec,
 )
@@ -22,6 +23,11 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
+# What reading a stream raises when it is not what it has to be.
+_BROKEN = (
+    *(aiohttp.ClientError, OSError, RuntimeError),
+    *(BadAnswerError, ErrorInStreamError, EventTooLongError, *ODD_SHAPES),
+)
 
 
 async def send_stream(call: Call, send: Send, events: Iterable[bytes]) -> None:
@@ -44,6 +50,7 @@ class Relay:
         self._call = call
         self._send = send
         self._stream = stream
+        self._splitter = EventSplitter()
         self._sending = asyncio.Lock()
         self.begun = False
 
@@ -66,6 +73,12 @@ class Relay:
         if not self._stream.ended:
             raise BadAnswerError("ended too early")
 
+    def meter_rest(self, response: aiohttp.ClientResponse) -> None:
+        """Meter what has arrived and nobody will read: it was said, so it is billed."""
+        with contextlib.suppress(*_BROKEN):
+            for event in self._splitter.feed(response.content.read_nowait()):
+                self._stream.feed(event)
+
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
         cost = self._call.cost_usd
@@ -83,11 +96,10 @@ class Relay:
         await self._close()
 
     async def _relay(self, response: aiohttp.ClientResponse) -> None:
-        splitter = EventSplitter()
         async for piece in response.content.iter_any():
             events: list[bytes] = []
             try:
-                for event in splitter.feed(piece):
+                for event in self._splitter.feed(piece):
                     events += self._stream.feed(event)
                     if self._stream.ended:
                         return
