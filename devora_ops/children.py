@@ -5,18 +5,21 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from devora_ops.embedded.process import Launch, Process
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.folder import DataFolder
 from devora_ops.installation.servers import Servers
+from devora_ops.orphans import SUPERVISOR
 from devora_ops.supervisor import Child
 
 # Stopped from the highest to the lowest: who serves, who works, what both stand on.
 _SERVES, _WORKS, _CARRIES, _KEEPS = 3, 2, 1, 0
 
-_WEB_GRACE_S = 6  # for calls under way; an orphan ends within ten seconds
+WEB_GRACE_S = 60  # for calls under way
+_WEB_STOPS_S = 9  # for what is written after them
 
 
 def python(folder: DataFolder, name: str, *arguments: str) -> Launch:
@@ -76,7 +79,7 @@ def web_arguments(*, port: int, processes: int) -> list[str]:
         "--workers": processes,
         "--lifespan": "on",
         "--log-level": "warning",
-        "--timeout-graceful-shutdown": _WEB_GRACE_S,
+        "--timeout-graceful-shutdown": WEB_GRACE_S,
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
@@ -96,11 +99,16 @@ def web(folder: DataFolder, environment: Environment) -> Child:
     arguments = web_arguments(
         port=environment.port, processes=environment.web_processes
     )
-    return _child(
-        python(folder, "web", *arguments),
-        stage=_SERVES,
-        grace_s=_WEB_GRACE_S + 9,
+    launch = python(folder, "web", *arguments)
+    if sys.platform == "linux":  # nowhere else is an orphan told that it is one
+        launch = replace(
+            launch, env={**(launch.env or {}), SUPERVISOR: str(os.getpid())}
+        )
+    child = _child(launch, stage=_SERVES, grace_s=WEB_GRACE_S + _WEB_STOPS_S)
+    child.stops_slowly = (
+        f"Calls under way have {WEB_GRACE_S} s to end; stop once more to end them now."
     )
+    return child
 
 
 def _emptied(folder: Path) -> Path:
