@@ -39,6 +39,11 @@ class Outcome:
     head: bytes = b""
     body: bytes = b""
 
+    @property
+    def ended_at(self) -> float:
+        """When it ended, by time.monotonic()."""
+        return self.began + self.latency_ms / 1000
+
     def header(self, name: str) -> str:
         """Return a header of the answer, empty when there is none."""
         for line in self.head.split(b"\r\n"):
@@ -95,13 +100,23 @@ class Connection(asyncio.Protocol):
         if outcome.request.stream:
             outcome.chunks += data.count(_CHUNK)
         if whole:
-            self._end("whole" if self._is_proper(answer) else "closed")
+            self._finish(outcome, answer)
         elif (plan := outcome.request.hangs_up) and _is_due(plan, outcome):
             self._hang_up("hung_up", plan.reset)
 
-    def _is_proper(self, answer: Answer) -> bool:
-        streams = self._outcome is not None and self._outcome.request.stream
-        return answer.says_done or not streams or answer.status != 200
+    def hang_up(self) -> None:
+        """Do now what the call's plan says of how."""
+        if self._outcome is not None and (plan := self._outcome.request.hangs_up):
+            self._hang_up("hung_up", plan.reset)
+
+    def _finish(self, outcome: Outcome, answer: Answer) -> None:
+        request = outcome.request
+        proper = answer.says_done or not request.stream or answer.status != 200
+        end: End = "whole" if proper else "closed"
+        if request.hangs_up and request.hangs_up.at_end:
+            self._hang_up(end, request.hangs_up.reset)
+        else:
+            self._end(end)
 
     def _hang_up(self, end: End, reset: bool) -> None:
         if self._outcome is None:

@@ -32,8 +32,9 @@ class Figures:
     measured: list[Figure] = field(default_factory=list)
 
     def measure(self, promise: Promise, value: float, how: str = "") -> None:
-        """Take a figure down; a missed one fails the run once all are printed."""
-        self.measured.append(Figure(promise, value, how))
+        """Take a long form's figure down; a missed one fails the run at its end."""
+        if self.judged:
+            self.measured.append(Figure(promise, value, how))
 
     @property
     def missed(self) -> list[Figure]:

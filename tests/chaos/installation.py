@@ -6,6 +6,7 @@ made to stand still and started again.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -18,8 +19,12 @@ from tests.chaos.web_process import WebProcess
 from tests.fakes.simulator import SimulatorProcess
 from tests.own_postgres import OwnPostgres
 from tests.own_redis import OwnRedis
-from tests.provisioning import Provisioning, wait_until
+from tests.provisioning import Provisioning
 
+_HOLDS = """
+SELECT h.attempt_id, now() - h.created_at AS age, now() - o.seen_at AS owner_silent
+FROM costs_hold AS h LEFT JOIN costs_owner AS o ON o.id = h.owner LIMIT 10
+"""
 _SILENCE = """
 UPDATE costs_owner SET seen_at = seen_at - interval '1 minute'
 WHERE id IN (SELECT owner FROM costs_hold)
@@ -96,11 +101,21 @@ class ChaosInstallation(Provisioning):
 
     def wait_until_settled(self, *, within_s: float = 60.0) -> None:
         """Wait until no hold is open any more: the sweeper's, 30 s after a death."""
-        wait_until(lambda: not self.held(), within_s=within_s)
+        deadline = time.monotonic() + within_s
+        while self.held():
+            assert time.monotonic() < deadline, self.rows(_HOLDS)
+            time.sleep(0.05)
 
     def held(self) -> int:
         """Return how many holds are open."""
         return int(self.rows("SELECT count(*) AS held FROM costs_hold")[0]["held"])
+
+    def oldest_hold_s(self) -> float:
+        """Return the age of the oldest hold, 0 without any."""
+        query = (
+            "SELECT extract(epoch FROM now() - min(created_at)) AS age FROM costs_hold"
+        )
+        return float(self.rows(query)[0]["age"] or 0)
 
     def let_a_minute_pass(self) -> None:
         """Make those who hold money now silent for a minute, so that they are swept.

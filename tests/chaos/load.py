@@ -18,17 +18,20 @@ from tests.chaos.client import Connection, Outcome
 from tests.chaos.requests import Request
 
 AT_ONCE = math.inf
+MANY = 10_000
 
 
 class OpenLoad:
-    """So many calls at so many a second, shared out among web processes in turn.
+    """So many calls (or until `stop`), so many a second, to web processes in turn.
 
         with OpenLoad(calls, ports=staged.ports, per_second=100, count=1000) as load:
             load.wait_for(500)
             staged.webs[0].kill()
         assert load.ended["whole"] > 900
 
-    Leaving it waits for every answer. ports: a process that refuses the connection is
+    Leaving it waits for every answer. most_under_way: when so many wait for their
+    answers, no more leave until one has it, and the rate offered falls; what two cores
+    cannot hold would say nothing of faults. ports: a process that refuses the connection is
     passed over, as a proxy would.
     """
 
@@ -38,7 +41,8 @@ class OpenLoad:
         *,
         ports: Callable[[], Sequence[int]],
         per_second: float,
-        count: int,
+        count: int | None = None,
+        most_under_way: int = MANY,
     ) -> None:
         self.outcomes: list[Outcome] = []
         self.under_way: set[Outcome] = set()
@@ -46,9 +50,13 @@ class OpenLoad:
         self._calls = itertools.islice(calls, count)
         self._ports = ports
         self._per_second = per_second
+        self._most_under_way = most_under_way
+        self._stopped = False
         self._turns = itertools.count()
         self._idle: defaultdict[int, list[Connection]] = defaultdict(list)
         self._thread = threading.Thread(target=self._run, name="load")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serving: dict[Outcome, Connection] = {}
         self._failure: BaseException | None = None
 
     def __enter__(self) -> "OpenLoad":
@@ -70,10 +78,39 @@ class OpenLoad:
         """How many calls were answered with which status; 0 without an answer."""
         return Counter(outcome.status for outcome in self.outcomes)
 
-    def wait_for(self, ended: int) -> None:
-        """Wait until so many calls have ended; at once if the load is over."""
-        while len(self.outcomes) < ended and self._thread.is_alive():
+    def stop(self) -> None:
+        """Send no more calls; those under way go on."""
+        self._stopped = True
+
+    def hang_up(self) -> float:
+        """Have all clients go that wait for this; return the moment (Unix time)."""
+        assert self._loop is not None, "nothing was sent"
+        now = time.time()
+        self._loop.call_soon_threadsafe(self._hang_up_all)
+        return now
+
+    def wait_for(self, ended: int, *, until: float = math.inf) -> None:
+        """Wait until so many calls have ended, or the load, or it is that late."""
+        while len(self.outcomes) < ended and time.monotonic() < until:
+            if not self._thread.is_alive():
+                return
             self._thread.join(0.01)
+
+    @property
+    def calls_per_second(self) -> float:
+        """The rate that was really offered."""
+        return len(self.outcomes) / self.seconds
+
+    def wait_until(self, moment: float) -> None:
+        """Wait until a moment of time.monotonic(); at once if the load is over."""
+        while (left_s := moment - time.monotonic()) > 0 and self._thread.is_alive():
+            self._thread.join(min(left_s, 0.1))
+
+    def wait_for_calls_at(self, port: int) -> None:
+        """Wait until a process has calls under way; fails when the load is over."""
+        while all(outcome.port != port for outcome in list(self.under_way)):
+            assert self._thread.is_alive(), "the load was over too early"
+            self._thread.join(0.001)
 
     def _run(self) -> None:
         try:
@@ -83,28 +120,45 @@ class OpenLoad:
             self._failure = error
 
     async def _send_all(self) -> None:
-        began = time.monotonic()
-        tasks = set()
-        for place, request in enumerate(self._calls):
-            due = began + place / self._per_second
-            if (early_s := due - time.monotonic()) > 0:
-                await asyncio.sleep(early_s)
-            task = asyncio.create_task(self._send(Outcome(request, due)))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await asyncio.gather(*tasks)
+        self._loop = asyncio.get_running_loop()
+        began = due = time.monotonic()
+        sending = set()
+        for request in self._calls:
+            next_due = await self._turn(due)
+            if self._stopped:
+                break
+            outcome, due = Outcome(request, due), next_due
+            self.under_way.add(outcome)
+            task = asyncio.create_task(self._send(outcome))
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+        await asyncio.gather(*sending)
         self.seconds = time.monotonic() - began
         for connections in self._idle.values():
             for connection in connections:
                 connection.close()
 
+    def _hang_up_all(self) -> None:
+        for connection in list(self._serving.values()):
+            connection.hang_up()
+
+    async def _turn(self, due: float) -> float:
+        """Wait until a call is due and there is room for it; return when the next is."""
+        if (early_s := due - time.monotonic()) > 0:
+            await asyncio.sleep(early_s)
+        while len(self.under_way) >= self._most_under_way:
+            await asyncio.sleep(0.005)
+            due = time.monotonic()
+        return due + 1 / self._per_second
+
     async def _send(self, outcome: Outcome) -> None:
-        self.under_way.add(outcome)
         connection = await self._connection(outcome)
         if connection is None:
             outcome.end = "refused"
         else:
+            self._serving[outcome] = connection
             await connection.serve(outcome)
+            del self._serving[outcome]
             if connection.is_open:
                 self._idle[outcome.port].append(connection)
         self.under_way.discard(outcome)

@@ -33,3 +33,21 @@ class Promise:
 
 LOST = Promise("R1", "accepted calls without a row", most=0)
 DOUBLE = Promise("R1", "calls sent or booked twice", most=0)
+STORM_CALLS = Promise("R1", "calls accepted in the storm", least=30_000)
+UNKNOWN = Promise("R1", "unknown, of those in flight at the kills", most=1)
+CLEARED = Promise("R1", "oldest hold of a dead process", "s", most=60)
+
+FIRST_WAVE_LEAST = Promise("R2", "admitted at once, fewest", least=33)
+FIRST_WAVE_MOST = Promise("R2", "admitted at once, most", most=33)
+OVERSPENT = Promise("R2", "billed beyond the limit", "USD", most=0)
+USED = Promise("R2", "of the limit used in the end", "%", least=97)
+
+CLOSE_WITHIN_S = 1.0
+CLOSED = Promise("R4", "closed upstream within a second", "%", least=99.9)
+PARTLY_BILLED = Promise("R4", "cut streams billed in part, estimated", "%", least=100)
+
+STOP_GRACE_S = 60.0
+ENDED = Promise("R24", "open streams that end whole", "%", least=100)
+STOP_REFUSES = Promise("R24", "until new calls are refused", "s", most=2)
+STOPPED = Promise("R24", "until the process has ended", "s", most=STOP_GRACE_S + 10)
+UNSETTLED = Promise("R24", "settlements lost", most=0)

@@ -17,11 +17,13 @@ class HangUp:
     """When and how a client goes away in the middle of its call.
 
     after_s, after_chunks: whichever comes first; chunks are events of a stream.
-    reset: by a TCP reset, else by closing as a program does that ends in order.
+    at_end: as soon as it has the whole answer. With neither, once OpenLoad.hang_up is
+    called. reset: by a TCP reset, else by closing as a program does that ends in order.
     """
 
     after_s: float | None = None
     after_chunks: int | None = None
+    at_end: bool = False
     reset: bool = False
 
 

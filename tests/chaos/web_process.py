@@ -71,6 +71,12 @@ class WebProcess:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """How it ended; a signal's number is negative. None while it runs."""
+        assert self.process is not None
+        return self.process.poll()
+
+    @property
     def pid(self) -> int:
         """The process's id."""
         assert self.process is not None
