@@ -155,9 +155,8 @@ class Attempt:
         More than was billed is better than less: the flag says that it is a guess.
         """
         said = at_most(text, model=self.target.model)
-        if (
-            not whole
-        ):  # it speaks on, as fast as before, until it sees that we have gone
+        if not whole:
+            # It speaks on, as fast as before, until it sees that we have gone.
             said += ceil(said * _SPEAKS_ON_S / (time.perf_counter() - self.began))
         most_in, most_out = self.bounds
         prompt = orjson.dumps(self.payload.get("tools") or "").decode()
