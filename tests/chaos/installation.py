@@ -117,6 +117,15 @@ class ChaosInstallation(Provisioning):
         )
         return float(self.rows(query)[0]["age"] or 0)
 
+    def keep_asking(self, *models: str) -> None:
+        """Force breakers closed, so that what fails is asked again and again."""
+        with self.orm():
+            from llm.models import Breaker
+
+            for model in models:
+                Breaker.objects.create(target=model, forced="closed", reason="a test")
+        self.catch_up()
+
     def let_a_minute_pass(self) -> None:
         """Make those who hold money now silent for a minute, so that they are swept.
 

@@ -51,3 +51,10 @@ ENDED = Promise("R24", "open streams that end whole", "%", least=100)
 STOP_REFUSES = Promise("R24", "until new calls are refused", "s", most=2)
 STOPPED = Promise("R24", "until the process has ended", "s", most=STOP_GRACE_S + 10)
 UNSETTLED = Promise("R24", "settlements lost", most=0)
+
+LEAKED = Promise("R3", "still set aside", "USD", most=0)
+IDLE = Promise("R3", "until nothing is", "s", most=90)
+
+WRONG_KEYS = Promise("R15", "requests that share a key wrongly", most=0)
+WRONG_HITS = Promise("R15", "answers that were another's", most=0)
+CALLS_FOR_ONE = Promise("R15", "upstream calls a process for 100 alike", most=1)

@@ -58,7 +58,7 @@ def chat(
     """
     message = {"role": "user", "content": f"{_NUMBER.decode()}: where is my parcel?"}
     body = {"model": model, "messages": [message], "max_tokens": 200, "stream": stream}
-    data = _request(path, key, orjson.dumps({**body, **fields}), headers or {})
+    data = post(path, key, {**body, **fields}, headers or {})
     before, after = data.split(_NUMBER)
     pattern = Request(b"", stream, kind, hangs_up, patience_s, keeps_body)
 
@@ -68,6 +68,22 @@ def chat(
     return make
 
 
+def post(
+    path: str, key: str, body: Mapping[str, Any], headers: Mapping[str, str]
+) -> bytes:
+    """Return one request as it goes over the wire."""
+    data = orjson.dumps(body)
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {key}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        f"Content-Length: {len(data)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+
+
 def mixed(
     random: Random, shares: Mapping[Callable[[], Request], float]
 ) -> Iterator[Request]:
@@ -75,15 +91,3 @@ def mixed(
     makers, weights = list(shares), list(shares.values())
     while True:
         yield random.choices(makers, weights)[0]()
-
-
-def _request(path: str, key: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-    lines = (
-        f"POST {path} HTTP/1.1",
-        "Host: 127.0.0.1",
-        "Content-Type: application/json",
-        f"Authorization: Bearer {key}",
-        *(f"{name}: {value}" for name, value in headers.items()),
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
