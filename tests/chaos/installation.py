@@ -6,9 +6,11 @@ made to stand still and started again.
 """
 
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -25,10 +27,18 @@ _HOLDS = """
 SELECT h.attempt_id, now() - h.created_at AS age, now() - o.seen_at AS owner_silent
 FROM costs_hold AS h LEFT JOIN costs_owner AS o ON o.id = h.owner LIMIT 10
 """
+_OLDEST = "SELECT extract(epoch FROM now() - min(created_at)) AS age FROM costs_hold"
 _SILENCE = """
 UPDATE costs_owner SET seen_at = seen_at - interval '1 minute'
 WHERE id IN (SELECT owner FROM costs_hold)
 """
+
+
+@dataclass(slots=True)
+class HoldWatch:
+    """The age of the oldest hold that was seen."""
+
+    oldest_s: float = 0.0
 
 
 class ChaosInstallation(Provisioning):
@@ -110,12 +120,24 @@ class ChaosInstallation(Provisioning):
         """Return how many holds are open."""
         return int(self.rows("SELECT count(*) AS held FROM costs_hold")[0]["held"])
 
-    def oldest_hold_s(self) -> float:
-        """Return the age of the oldest hold, 0 without any."""
-        query = (
-            "SELECT extract(epoch FROM now() - min(created_at)) AS age FROM costs_hold"
-        )
-        return float(self.rows(query)[0]["age"] or 0)
+    @contextmanager
+    def watching_holds(self) -> Iterator[HoldWatch]:
+        """Look every half second how old the oldest open hold is."""
+        watch = HoldWatch()
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.5):
+                age_s = float(self.rows(_OLDEST)[0]["age"] or 0)
+                watch.oldest_s = max(watch.oldest_s, age_s)
+
+        thread = threading.Thread(target=look, name="holds")
+        thread.start()
+        try:
+            yield watch
+        finally:
+            over.set()
+            thread.join()
 
     def keep_asking(self, *models: str) -> None:
         """Force breakers closed, so that what fails is asked again and again."""

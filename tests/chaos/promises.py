@@ -53,7 +53,7 @@ STOPPED = Promise("R24", "until the process has ended", "s", most=STOP_GRACE_S +
 UNSETTLED = Promise("R24", "settlements lost", most=0)
 
 LEAKED = Promise("R3", "still set aside", "USD", most=0)
-IDLE = Promise("R3", "until nothing is", "s", most=90)
+LEASE = Promise("R3", "oldest hold", "s", most=90)
 
 WRONG_KEYS = Promise("R15", "requests that share a key wrongly", most=0)
 WRONG_HITS = Promise("R15", "answers that were another's", most=0)

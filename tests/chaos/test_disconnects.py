@@ -16,7 +16,7 @@ from tests.provisioning import Caller, wait_until
 
 _CHUNKS = 60
 _PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
-_ROUNDS = 14  # of the long form: 1,008 that hang up, and 168 at their end
+_ROUNDS = 28  # of the long form: 1,008 clients
 _PRICES = {"input": "0.000001", "output": "0.00001"}
 
 
