@@ -26,8 +26,10 @@ log = logging.getLogger("[LLM]")
 
 _MOST_USAGE_BYTES = 16 * 1024
 _NOTHING = Usage()
-# Until a provider sees that nobody listens: a round trip, and its turn to look.
-_SPEAKS_ON_S = 0.25
+# Until a provider sees that nobody listens: our turn to hang up, the way, its turn.
+_SPEAKS_ON_S = 0.5
+# What is taken for said of a stream that has hardly begun, in so short a time.
+_FIRST_WORDS, _FIRST_WORDS_S = 16, 0.1
 
 
 class Attempt:
@@ -156,8 +158,7 @@ class Attempt:
         """
         said = at_most(text, model=self.target.model)
         if not whole:
-            # It speaks on, as fast as before, until it sees that we have gone.
-            said += ceil(said * _SPEAKS_ON_S / (time.perf_counter() - self.began))
+            said += self._said_unheard(said)
         most_in, most_out = self.bounds
         prompt = orjson.dumps(self.payload.get("tools") or "").decode()
         prompt += self.codec.prompt_text(self.payload)
@@ -165,6 +166,13 @@ class Attempt:
             input=min(at_most(prompt, model=self.target.model), most_in),
             output=min(said, most_out),
         )
+
+    def _said_unheard(self, said: int) -> int:
+        """Bound what a provider says until it sees that we have gone: as fast as before."""
+        begun_ms = self.call.ttft_ms
+        spoke_s = (self.call.elapsed_ms() - begun_ms) / 1000 if begun_ms else 0.0
+        pace = max(said, _FIRST_WORDS) / (spoke_s + _FIRST_WORDS_S)
+        return ceil(pace * _SPEAKS_ON_S)
 
     def end(
         self,

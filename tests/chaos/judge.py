@@ -87,7 +87,8 @@ class Verdict:
     def undercharged(self) -> list[str]:
         """What the ledger has at less than the simulator's bill."""
         return [
-            f"{row.attempt} ({row.state}): ${row.usd}, billed ${self.bills[row.attempt]}"
+            f"{row.attempt} ({row.model}, {row.state}): ${row.usd}, "
+            f"billed ${self.bills[row.attempt]}"
             for row in self.exported
             if self._bill(row) > (row.usd or 0)
         ]

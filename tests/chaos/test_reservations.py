@@ -105,6 +105,8 @@ def _shares(
 ) -> dict[Callable[[], Request], float]:
     """Return the kinds of calls, and how often each comes: 45 % of them go well."""
     well = staged.model("sim-chunks-8-gap-10", **_PRICES)
+    # At the pace of a model: what it says while a starving process looks away is small.
+    talker = staged.model("sim-chunks-40-gap-50-usage-20-80", **_PRICES)
     slow = staged.model(f"sim-{mix.slow}-tag-slow", **_PRICES)
     errors = [staged.model(f"sim-{word}-tag-error", **_PRICES) for word in _ERRORS]
     staged.keep_asking(slow, *errors)
@@ -129,7 +131,9 @@ def _shares(
             for model in errors
             for stream in both
         },
-        **{call(well, "gone", True, plan): 0.2 / len(_HANG_UPS) for plan in _HANG_UPS},
+        **{
+            call(talker, "gone", True, plan): 0.2 / len(_HANG_UPS) for plan in _HANG_UPS
+        },
         call(slow, "slow", True): 0.05,
     }
 

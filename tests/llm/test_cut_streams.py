@@ -85,6 +85,18 @@ def test_a_cut_stream_is_estimated_whatever_usage_it_began_with(
         assert attempt["input_tokens"] == told_in
 
 
+def test_a_stream_that_had_hardly_begun_is_not_free(installation: Installation):
+    caller = installation.caller()
+    model = installation.model("sim-chunks-100-gap-50", **PRICE)
+
+    with streaming(installation, caller, model) as lines:
+        next(lines)  # the role: nothing was said yet
+
+    (attempt,) = installation.attempts(caller)
+    assert attempt["estimated"]
+    assert attempt["output_tokens"] >= max(bill(installation, attempt)[1], 16)
+
+
 def test_the_estimate_covers_what_is_said_until_the_provider_notices(
     installation: Installation,
 ):
