@@ -13,7 +13,7 @@ PRODUCTION := $(SETTINGS) DEVORA_URL=https://ops.example.com \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench bench-peers install install-dev
+.PHONY: run test check bench bench-peers chaos install install-dev
 
 run: install
 	@exec $(VENV_PYTHON) manage.py up
@@ -35,6 +35,9 @@ bench: install
 
 bench-peers: install
 	@$(VENV_PYTHON) -m benchmarks peers
+
+chaos: install-dev
+	@$(VENV_PYTHON) -m pytest -n 0 --figures tests/chaos $(ARGS)
 
 install:
 	@$(INSTALL) requirements.lock

@@ -8,7 +8,6 @@ library's 0.2.
 import asyncio
 import gc
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ from typing import cast
 import orjson
 import uvloop
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
-_CHUNKED = b"\r\ntransfer-encoding: chunked"
+from benchmarks.answer import Answer
+
 _HEAD_END = b"\r\n\r\n"
-_DONE = b"data: [DONE]"
 _ANSWER_S = 10.0
 
 
@@ -208,7 +206,7 @@ class _Caller(asyncio.Protocol):
         if request is None:
             self.close()
             return
-        self._answer = _Answer()
+        self._answer = Answer()
         self._first_byte_at = 0.0
         self._waits = True
         self._began = time.perf_counter()
@@ -224,7 +222,7 @@ class _Caller(asyncio.Protocol):
             self._waits = False
             self._call()
 
-    def _count(self, answer: "_Answer") -> None:
+    def _count(self, answer: Answer) -> None:
         result, target = self._load.result, self._load.target
         if answer.status != 200:
             result.errors[f"status {answer.status}"] += 1
@@ -236,59 +234,3 @@ class _Caller(asyncio.Protocol):
             now = time.perf_counter()
             result.latencies_ms.append((now - self._began) * 1000)
             result.first_bytes_ms.append((self._first_byte_at - self._began) * 1000)
-
-
-class _Answer:
-    """The bytes of one answer, read just far enough to know when it is whole."""
-
-    __slots__ = ("_at", "_body_at", "_chunked", "_end", "_received", "head", "status")
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.head = b""
-        self._received = bytearray()
-        self._body_at = 0
-        self._at = 0  # the next chunk
-        self._end = 0
-        self._chunked = False
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a byte of the body has come."""
-        return 0 < self._body_at < len(self._received)
-
-    @property
-    def says_done(self) -> bool:
-        """Whether a stream ended as it should."""
-        return _DONE in self._received[-64:]
-
-    def feed(self, data: bytes) -> bool:
-        """Take bytes in; says whether the answer is whole."""
-        self._received += data
-        if not self._body_at and not self._read_head():
-            return False
-        return self._chunks_end() if self._chunked else len(self._received) >= self._end
-
-    def _read_head(self) -> bool:
-        end = self._received.find(_HEAD_END)
-        if end < 0:
-            return False
-        self.head = head = bytes(self._received[:end]).lower()
-        self.status = int(head[9:12])
-        self._at = self._body_at = end + len(_HEAD_END)
-        self._chunked = _CHUNKED in head
-        length = _LENGTH.search(head)
-        self._end = self._at + (int(length[1]) if length else 0)
-        return True
-
-    def _chunks_end(self) -> bool:
-        """Go from chunk to chunk as far as they have come."""
-        while (end_of_size := self._received.find(b"\r\n", self._at)) >= 0:
-            size = int(self._received[self._at : end_of_size], 16)
-            after = end_of_size + 2 + size + 2
-            if after > len(self._received):
-                return False
-            self._at = after
-            if size == 0:
-                return True
-        return False

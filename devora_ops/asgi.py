@@ -27,6 +27,7 @@ from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
 from devora_ops.metrics import MetricsEndpoint
+from devora_ops.orphans import hurry_when_orphaned
 from devora_ops.probes import Probes
 from devora_ops.quality_metrics import QualityMetrics
 from llm.gateway.app import Gateway, GatewayConfig
@@ -87,6 +88,7 @@ def _spare_the_collector() -> None:
 
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
+    hurry_when_orphaned()
     starts: list[Callable[[], Awaitable[Any]]] = [
         _gateway.start,  # first: it raises when Postgres is away
         _expansion.start,

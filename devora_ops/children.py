@@ -5,18 +5,21 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from devora_ops.embedded.process import Launch, Process
 from devora_ops.installation.environment import ROOT, Environment
 from devora_ops.installation.folder import DataFolder
 from devora_ops.installation.servers import Servers
+from devora_ops.orphans import SUPERVISOR
 from devora_ops.supervisor import Child
 
 # Stopped from the highest to the lowest: who serves, who works, what both stand on.
 _SERVES, _WORKS, _CARRIES, _KEEPS = 3, 2, 1, 0
 
-_WEB_GRACE_S = 6  # for calls under way; an orphan ends within ten seconds
+WEB_GRACE_S = 60  # for calls under way
+_WEB_STOPS_S = 9  # for what is written after them
 
 
 def python(folder: DataFolder, name: str, *arguments: str) -> Launch:
@@ -68,34 +71,44 @@ def servers(folder: DataFolder, running: Servers) -> list[Child]:
     return children
 
 
-def web(folder: DataFolder, environment: Environment) -> Child:
-    """The pages, the REST interface, the sockets and the gateway."""
+def web_arguments(*, port: int, processes: int) -> list[str]:
+    """Return what Python is started with to serve the web on the loopback interface."""
     options = {
         "--host": "127.0.0.1",
-        "--port": environment.port,
-        "--workers": environment.web_processes,
+        "--port": port,
+        "--workers": processes,
         "--lifespan": "on",
         "--log-level": "warning",
-        "--timeout-graceful-shutdown": _WEB_GRACE_S,
+        "--timeout-graceful-shutdown": WEB_GRACE_S,
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }
+    return [
+        *("-m", "uvicorn", "devora_ops.asgi:application"),
+        *(str(word) for option in options.items() for word in option),
+        *("--no-access-log", "--no-server-header"),
+    ]
+
+
+def web(folder: DataFolder, environment: Environment) -> Child:
+    """The pages, the REST interface, the sockets and the gateway."""
     if environment.web_processes > 1:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_emptied(folder.path / "metrics"))
-    words = [str(word) for option in options.items() for word in option]
-    return _child(
-        python(
-            folder,
-            "web",
-            *("-m", "uvicorn", "devora_ops.asgi:application"),
-            *words,
-            *("--no-access-log", "--no-server-header"),
-        ),
-        stage=_SERVES,
-        grace_s=_WEB_GRACE_S + 9,
+    arguments = web_arguments(
+        port=environment.port, processes=environment.web_processes
     )
+    launch = python(folder, "web", *arguments)
+    if sys.platform == "linux":  # nowhere else is an orphan told that it is one
+        launch = replace(
+            launch, env={**(launch.env or {}), SUPERVISOR: str(os.getpid())}
+        )
+    child = _child(launch, stage=_SERVES, grace_s=WEB_GRACE_S + _WEB_STOPS_S)
+    child.stops_slowly = (
+        f"Calls under way have {WEB_GRACE_S} s to end; stop once more to end them now."
+    )
+    return child
 
 
 def _emptied(folder: Path) -> Path:

@@ -28,7 +28,15 @@ from devora_ops.installation.external import check_postgres, check_redis
 from devora_ops.installation.folder import DataFolder, unusable
 from devora_ops.installation.settings_check import check_settings
 
-_PACKAGES = ("django", "uvicorn", "celery", "channels", "httptools", "numpy", "tiktoken")
+_PACKAGES = (
+    "django",
+    "uvicorn",
+    "celery",
+    "channels",
+    "httptools",
+    "numpy",
+    "tiktoken",
+)
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY")
 _TIGHT_MB = 1024
 

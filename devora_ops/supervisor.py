@@ -23,6 +23,7 @@ _WORKED_S = 5.0
 _LONGEST_PAUSE_S = 4.0
 _PATIENCE = 6
 _RARE_TRY_S = 30.0
+_SLOW_STOP_S = 1.0
 
 
 class StopRequestedError(Exception):
@@ -34,7 +35,8 @@ class Child:
     """A process that is meant to be there.
 
     start: starts it; called again whenever it died. stage: children of the highest
-    stage are stopped first, those of one stage together.
+    stage are stopped first, those of one stage together. stops_slowly: what a person
+    hears who waits for that.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Child:
     stage: int
     stop_by: signal.Signals = signal.SIGTERM
     grace_s: float = 10.0
+    stops_slowly: str = ""
     process: Process | None = None
     _started: float = 0.0
     _failures: int = 0
@@ -183,10 +186,14 @@ class Supervisor:
         for child in children:
             if child.process is not None:
                 child.process.send_signal(child.stop_by)
-        deadline = time.monotonic() + max(child.grace_s for child in children)
+        began = time.monotonic()
+        deadline = began + max(child.grace_s for child in children)
+        untold = [child.stops_slowly for child in children if child.stops_slowly]
         while any(process.poll() is None for process in running):
             if time.monotonic() > deadline or self._stops > patience:
                 break
+            if untold and time.monotonic() > began + _SLOW_STOP_S:
+                self._say(untold.pop())
             time.sleep(0.02)
         for process in running:
             kill_group(process)

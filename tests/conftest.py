@@ -14,10 +14,9 @@ from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from devora_ops.common.redis_line import RedisLine
-from devora_ops.embedded import EmbeddedPostgres
 from tests.database import url_of
 from tests.installation_under_test import Installation, orm_on
-from tests.own_postgres import migrated_postgres
+from tests.own_postgres import OwnPostgres, migrated_postgres
 from tests.own_redis import DEADLINE_S, OwnRedis
 
 # Times are judged by the benchmarks; here another process may have the processor.
@@ -28,6 +27,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take what `make chaos` gives."""
+    parser.addoption(
+        "--figures",
+        action="store_true",
+        help="run the long forms of tests/chaos and judge what they measure",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +107,7 @@ def committed_db(
 @pytest.fixture(scope="module")
 def own_postgres(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[EmbeddedPostgres]:
+) -> Iterator[OwnPostgres]:
     """Run a Postgres that this module alone uses, and may stop."""
     with migrated_postgres(tmp_path_factory.mktemp("cluster")) as running:
         yield running

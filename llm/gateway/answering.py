@@ -101,6 +101,8 @@ class Answering:
 
 def _keepable(call: Call) -> bytes | None:
     """Return a call's whole answer, if it came to a proper end."""
+    if call.attempts and call.attempts[-1].error_code:
+        return None
     value: Mapping[str, Any] | None
     if call.collector is not None:
         value = call.collector.answer()

@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import replace
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import orjson
@@ -27,6 +28,10 @@ log = logging.getLogger("[LLM]")
 
 _MOST_USAGE_BYTES = 16 * 1024
 _NOTHING = Usage()
+# Until a provider sees that nobody listens: our turn to hang up, the way, its turn.
+_SPEAKS_ON_S = 0.5
+# What is taken for said of a stream that has hardly begun, in so short a time.
+_FIRST_WORDS, _FIRST_WORDS_S = 16, 0.1
 
 
 class Attempt:
@@ -115,18 +120,25 @@ class Attempt:
         source: bytes = b"",
         service_tier: str = "",
         error_code: str = "",
+        whole: bool = True,
     ) -> None:
         """Settle by the usage that the provider told, or by an estimate without one.
 
         Usage beyond what the request allows cannot be true: it is cut to that, and
-        flagged, so that no answer can overrun a hard budget. source: the JSON that the
-        usage was parsed from.
+        flagged, so that no answer can overrun a hard budget. Of a stream that is not
+        whole, the usage tells what went in, and what came out only so far. source: the
+        JSON that the usage was parsed from.
         """
         told, anomaly = self.codec.read_usage(raw)
-        usage = self.estimate(text) if told is None else self._believed(told)
+        usage = (
+            self.estimate(text, whole=whole) if told is None else self._believed(told)
+        )
         if told not in (None, usage):
             anomaly = "usage_above_bounds"
             log.warning("usage beyond its bounds", extra={"attempts": [str(self.id)]})
+        if not whole and told is not None:
+            said = self.estimate(text, whole=False).output
+            usage = replace(usage, output=max(usage.output, said))
         estimated = usage is not told
         if "web_search_options" in self.payload and not usage.web_searches:
             usage = replace(usage, web_searches=1)
@@ -146,18 +158,28 @@ class Attempt:
         most_in, most_out = self.bounds
         return told.within(most_believed(most_in), most_out)
 
-    def estimate(self, text: str) -> Usage:
+    def estimate(self, text: str, *, whole: bool = True) -> Usage:
         """Bound from experience what went in and came out, where nobody says.
 
         More than was billed is better than less: the flag says that it is a guess.
         """
+        said = at_most(text, model=self.target.model)
+        if not whole:
+            said += self._said_unheard(said)
         most_in, most_out = self.bounds
         prompt = orjson.dumps(self.payload.get("tools") or "").decode()
         prompt += self.codec.prompt_text(self.payload)
         return Usage(
             input=min(at_most(prompt, model=self.target.model), most_in),
-            output=min(at_most(text, model=self.target.model), most_out),
+            output=min(said, most_out),
         )
+
+    def _said_unheard(self, said: int) -> int:
+        """Bound what a provider says until it sees that we have gone: as fast as before."""
+        begun_ms = self.call.ttft_ms
+        spoke_s = (self.call.elapsed_ms() - begun_ms) / 1000 if begun_ms else 0.0
+        pace = max(said, _FIRST_WORDS) / (spoke_s + _FIRST_WORDS_S)
+        return ceil(pace * _SPEAKS_ON_S)
 
     def end(
         self,

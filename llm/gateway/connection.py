@@ -79,6 +79,10 @@ class Answer:
         self._connection.go_on()
         return self._taken()
 
+    def arrived(self) -> bytes:
+        """Return what has come of the body and was not read, without waiting."""
+        return self._taken()
+
     def fail(self, error: OSError) -> None:
         """Have whoever waits know that nothing more will come."""
         if not self.complete and self._error is None:

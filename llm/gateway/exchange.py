@@ -120,6 +120,7 @@ class Exchange:
         except asyncio.CancelledError:
             # The client has gone: closing the connection stops the provider, and what
             # it had said until then is billed.
+            relay.meter_rest(answer)
             self._end_stream(attempt, stream, 499, "client_gone")
             raise
         self._end_stream(attempt, stream, 200)
@@ -158,6 +159,7 @@ class Exchange:
             source=stream.usage_source,
             service_tier=stream.service_tier,
             error_code=error_code,
+            whole=stream.ended,
         )
         self.books.close(attempt.call, status, error_code)
         said = orjson.dumps({"content": stream.text})

@@ -8,6 +8,7 @@ from llm.gateway.call import Call, usd
 from llm.gateway.codecs.protocol import (
     ODD_SHAPES,
     BadAnswerError,
+    ErrorInStreamError,
     Ours,
     StreamCodec,
 )
@@ -21,6 +22,8 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
 ]
+# What reading a stream raises when it is not what it has to be.
+_BROKEN = (BadAnswerError, ErrorInStreamError, EventTooLongError, *ODD_SHAPES)
 
 
 async def send_stream(call: Call, send: Send, events: Iterable[bytes]) -> None:
@@ -43,6 +46,7 @@ class Relay:
         self._call = call
         self._send = send
         self._stream = stream
+        self._splitter = EventSplitter()
         self._sending = asyncio.Lock()
         self.begun = False
 
@@ -65,6 +69,12 @@ class Relay:
         if not self._stream.ended:
             raise BadAnswerError("ended too early")
 
+    def meter_rest(self, answer: Answer) -> None:
+        """Meter what has arrived and nobody will read: it was said, so it is billed."""
+        with contextlib.suppress(*_BROKEN):
+            for event in self._splitter.feed(answer.arrived()):
+                self._stream.feed(event)
+
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
         cost = self._call.cost_usd
@@ -82,11 +92,10 @@ class Relay:
         await self._close()
 
     async def _relay(self, answer: Answer) -> None:
-        splitter = EventSplitter()
         while piece := await answer.piece():
             events: list[bytes] = []
             try:
-                for event in splitter.feed(piece):
+                for event in self._splitter.feed(piece):
                     events += self._stream.feed(event)
                     if self._stream.ended:
                         return

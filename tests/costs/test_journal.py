@@ -12,13 +12,12 @@ import pytest
 
 from costs.facts import Settlement
 from costs.journal import Journal, decoded, encoded
-from devora_ops.embedded import EmbeddedPostgres
 from tests.costs.books import ONE_CENT, Books
-from tests.own_postgres import frozen, stopped
+from tests.own_postgres import OwnPostgres, frozen, stopped
 
 
 @pytest.fixture
-def postgres(own_postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+def postgres(own_postgres: OwnPostgres) -> OwnPostgres:
     return own_postgres
 
 
@@ -28,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def books(postgres: EmbeddedPostgres, folder: Path) -> AsyncIterator[Books]:
+async def books(postgres: OwnPostgres, folder: Path) -> AsyncIterator[Books]:
     books = Books(postgres.url, journal=Journal(folder))
     await books.ledger.start()
     yield books
@@ -68,7 +67,7 @@ async def ended(books: Books) -> float:
 
 @pytest.mark.parametrize("away", [stopped, frozen])
 async def test_settlements_outlive_their_process_and_count_once(
-    postgres: EmbeddedPostgres, books: Books, folder: Path, away: type
+    postgres: OwnPostgres, books: Books, folder: Path, away: type
 ):
     budget, settlements = await three_holds(books)
     with away(postgres):
@@ -93,7 +92,7 @@ async def test_settlements_outlive_their_process_and_count_once(
 
 
 async def test_what_a_dead_process_wrote_down_comes_before_its_worst_case(
-    postgres: EmbeddedPostgres, books: Books
+    postgres: OwnPostgres, books: Books
 ):
     budget, settlements = await three_holds(books)
     with stopped(postgres):
@@ -111,7 +110,7 @@ async def test_what_a_dead_process_wrote_down_comes_before_its_worst_case(
 
 
 async def test_a_long_outage_does_not_keep_settlements_in_memory(
-    postgres: EmbeddedPostgres, books: Books, folder: Path
+    postgres: OwnPostgres, books: Books, folder: Path
 ):
     budget, settlements = await three_holds(books)
     with stopped(postgres):

@@ -7,13 +7,12 @@ import httpx
 import pytest
 
 from devora_ops.common.errors import Unavailable
-from devora_ops.embedded import EmbeddedPostgres
 from devora_ops.expansion import Expansion
 from prompts.runtime import PromptSnapshot, PromptsSnapshot, PromptVersionSnapshot
 from rag.embedders.registry import DEFAULT
 from rag.snapshot import CorpusSnapshot
 from tests.installation_under_test import Caller, Installation, wait_until
-from tests.own_postgres import frozen
+from tests.own_postgres import OwnPostgres, frozen
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_a_search_that_hangs_is_given_up_before_anything_is_held(
 
 
 @pytest.fixture
-async def expansion(own_postgres: EmbeddedPostgres) -> AsyncIterator[Expansion]:
+async def expansion(own_postgres: OwnPostgres) -> AsyncIterator[Expansion]:
     """Wire a prompt to an empty corpus, over a Postgres that may stand still."""
     expansion = Expansion(own_postgres.url)
     prompts, _experiments, corpora = expansion.snapshots
@@ -105,7 +104,7 @@ async def expansion(own_postgres: EmbeddedPostgres) -> AsyncIterator[Expansion]:
 
 
 async def test_nobody_waits_until_a_search_is_called_off(
-    own_postgres: EmbeddedPostgres,
+    own_postgres: OwnPostgres,
     expansion: Expansion,
     caplog: pytest.LogCaptureFixture,
 ):

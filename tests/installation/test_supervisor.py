@@ -128,6 +128,16 @@ def test_it_kills_a_child_that_does_not_stop_in_time(
     assert process.returncode is not None
 
 
+def test_it_says_why_a_stop_takes_long(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    child = supervisor.add(_child(tmp_path, _DEAF, grace_s=1.5))
+    child.stops_slowly = "Calls go on."
+    _wait_for_the_deaf(tmp_path)
+    supervisor.stop()
+    assert said == ["Calls go on."]
+
+
 def test_it_shows_errors_that_children_log(
     supervisor: Supervisor, tmp_path: Path, said: list[str]
 ) -> None:

@@ -220,7 +220,9 @@ def test_a_hundred_at_once_are_one_upstream_call(
     installation.calls(caller, count=100)
 
 
-@pytest.mark.parametrize("words", ["400", "cut-stream-after-3", "content-filter"])
+@pytest.mark.parametrize(
+    "words", ["400", "cut-stream-after-3", "close-before-done", "content-filter"]
+)
 def test_what_went_wrong_is_never_kept(
     installation: Installation, caller: Caller, words: str
 ):
