@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -15,11 +16,21 @@ import tiktoken
 _DATA = Path(__file__).parent / "data" / "encodings"
 _ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 _DEFAULT = "o200k_base"
+# Where tiktoken looks for ranks is an environment variable, and all threads' own.
+_LOADING = threading.Lock()
+
+
+def encoding(name: str = _DEFAULT) -> tiktoken.Encoding:
+    """Return an encoding without asking the network for its ranks.
+
+    The first time takes a quarter of a second: load it in a thread, before it is needed.
+    """
+    with _LOADING:
+        return _load(name)
 
 
 @cache
-def encoding(name: str = _DEFAULT) -> tiktoken.Encoding:
-    """Return an encoding without asking the network for its ranks."""
+def _load(name: str) -> tiktoken.Encoding:
     with tempfile.TemporaryDirectory(prefix="devora-ranks-") as folder:
         # tiktoken looks for a file named by the SHA-1 of the address it would ask.
         key = hashlib.sha1(_ADDRESS.format(name).encode(), usedforsecurity=False)

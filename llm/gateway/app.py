@@ -1,5 +1,6 @@
 """The ASGI application below /v1: who calls, which endpoint, and one shape of error."""
 
+import asyncio
 import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -19,6 +20,7 @@ from devora_ops.common.postgres import make_pool
 from devora_ops.common.redis_line import RedisLine
 from devora_ops.common.serving import SERVED
 from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
+from llm import tokens
 from llm.gateway.answering import Answering
 from llm.gateway.authentication import authenticate, bearer_token, require
 from llm.gateway.books import Books
@@ -143,6 +145,8 @@ class Gateway:
         await self._uses.start()
         await self._market.start()
         self._bodies.start()
+        # The first estimate would hold up every stream while it loads.
+        self._warming = asyncio.create_task(asyncio.to_thread(tokens.encoding))
 
     async def stop(self) -> None:
         """Write what still waits, then disconnect."""

@@ -120,8 +120,10 @@ class Exchange:
         except asyncio.CancelledError:
             # The client has gone: closing the connection stops the provider, and what
             # it had said until then is billed.
-            relay.meter_rest(answer)
-            self._end_stream(attempt, stream, 499, "client_gone")
+            try:
+                await relay.hear_out(answer)
+            finally:
+                self._end_stream(attempt, stream, 499, "client_gone")
             raise
         self._end_stream(attempt, stream, 200)
         await relay.finish()

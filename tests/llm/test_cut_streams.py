@@ -2,20 +2,24 @@
 
 import asyncio
 import json
+import socket
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import aiohttp
 import httpx
 import pytest
 
 from llm.gateway.call import Call
 from llm.gateway.codecs.chat import ChatStream
+from llm.gateway.connection import Answer
 from llm.gateway.formats import CHAT
 from llm.gateway.relay import Relay
-from llm.snapshot import Key
+from llm.gateway.upstream import UpstreamClient
+from llm.policy import USUAL
+from llm.snapshot import Key, Upstream
 from llm.tokens import at_most
 from tests.installation_under_test import Caller, Installation, wait_until
 
@@ -118,36 +122,58 @@ def test_the_estimate_covers_what_is_said_until_the_provider_notices(
 
 async def test_what_has_arrived_is_metered_even_if_nobody_reads_it():
     heard = asyncio.Event()
+    go_on, sent = threading.Event(), threading.Event()
 
-    async def provider(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + chunk("one"))
-        await heard.wait()
-        writer.close()
+    def provide(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + chunk("one"))
+            go_on.wait()
+            connection.sendall(chunk(" two") + b"data: {broken\n\n")
+            sent.set()
 
     async def send(message: Any) -> None:
         if message.get("body"):
             heard.set()
 
-    server = await asyncio.start_server(provider, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
     call = Call(Key("k", b"", frozenset(), None, "agent", "team", "off"), "r", CHAT)
     stream = ChatStream(wants_usage=False)
     relay = Relay(call, send, stream)
-    async with (
-        server,
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{port}/") as response,
-    ):
-        relaying = asyncio.create_task(relay.run(response))
-        await heard.wait()
-        # It arrives in the same turn of the loop in which the client is seen to go.
-        response.content.feed_data(chunk(" two") + b"data: {broken\n\n")
-        relaying.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await relaying
-        relay.meter_rest(response)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        provider = threading.Thread(target=provide, args=[listener])
+        provider.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        client = UpstreamClient()
+        with await client.post(
+            Upstream("p", "compatible", "", True, ""),
+            url,
+            data=b"{}",
+            headers={},
+            policy=USUAL,
+            stream=True,
+            sending=lambda: None,
+        ) as answer:
+            relaying = asyncio.create_task(cut(relay, answer))
+            await heard.wait()
+            # A loop that is busy with others: what comes meanwhile waits in the socket.
+            go_on.set()
+            sent.wait()
+            relaying.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await relaying
+        provider.join()
 
     assert stream.text == "one two"
+
+
+async def cut(relay: Relay, answer: Answer) -> None:
+    """Relay until we are told that the client has gone."""
+    try:
+        await relay.run(answer)
+    except asyncio.CancelledError:
+        await relay.hear_out(answer)
+        raise
 
 
 def chunk(text: str) -> bytes:
