@@ -187,8 +187,10 @@ def _bills(
 
 
 def _price(usage: Mapping[str, Any], rates: Mapping[str, Decimal]) -> Decimal:
-    """Price a usage in OpenAI's shape or in Anthropic's."""
+    """Price a usage in OpenAI's shape or in Anthropic's; OpenRouter's is a bill."""
     zero = Decimal(0)
+    if "cost" in usage:
+        return Decimal(str(usage["cost"]))
     inward = usage.get("prompt_tokens", usage.get("input_tokens", 0))
     outward = usage.get("completion_tokens", usage.get("output_tokens", 0))
     return inward * rates.get("input", zero) + outward * rates.get("output", zero)
