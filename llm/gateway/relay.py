@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Iterable, Sequence
 
 from llm.gateway.call import Call, usd
@@ -35,11 +36,15 @@ async def send_stream(call: Call, send: Send, events: Iterable[bytes]) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _is_comment(event: bytes) -> bool:
+    return event.startswith(b":")
+
+
 class Relay:
     """Passes one upstream stream on to one client.
 
-    The answer begins with the first event, so that a stream which begins with an error
-    can still be served by somebody else.
+    The answer begins with the first event that is no comment, so that a stream which
+    begins with an error can still be served by somebody else.
     """
 
     def __init__(self, call: Call, send: Send, stream: StreamCodec) -> None:
@@ -105,10 +110,14 @@ class Relay:
             finally:
                 # One write for all that came together; what came before an error too.
                 await self._pass_on(events)
+        if last := self._splitter.rest():  # some servers leave its blank line out
+            await self._pass_on(self._stream.feed(last))
 
     async def _pass_on(self, events: Sequence[bytes]) -> None:
         self._collect(events)
-        if self.begun or any(not event.startswith(b":") for event in events):
+        if not self.begun:
+            events = [*itertools.dropwhile(_is_comment, events)]
+        if events:
             await self._write(events)
 
     def _collect(self, events: Sequence[bytes]) -> None:

@@ -1,12 +1,18 @@
-"""Server-sent events: bytes in any pieces in, whole events out."""
+"""Server-sent events: bytes in any pieces in, whole events out.
+
+Source: WHATWG HTML, "Server-sent events", parsing an event stream.
+"""
 
 import re
 from collections.abc import Iterator
 
 from llm.gateway.upstream import MOST_LINE_BYTES
 
-_END_OF_EVENT = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_BLANK_LINE = b"\n\n"
+# Lines may end in each of the three ways; a CR before a LF is no end of its own.
+_ANY_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
+_LINE_ENDS = b"\r\n"
 
 
 class EventTooLongError(Exception):
@@ -25,12 +31,22 @@ class EventSplitter:
         Raises EventTooLongError when what is kept grows past a megabyte.
         """
         self._buffer += piece
-        *events, self._buffer = _END_OF_EVENT.split(self._buffer)
+        if b"\n" not in piece and b"\r" not in piece:
+            events = []  # it ends nothing: a long event is not searched again and again
+        elif b"\r" in self._buffer:
+            *events, self._buffer = _ANY_BLANK_LINE.split(self._buffer)
+        else:
+            *events, self._buffer = self._buffer.split(_BLANK_LINE)
         if len(self._buffer) > MOST_LINE_BYTES:
             raise EventTooLongError
         for event in events:
-            if event:
+            # More blank lines, or the LF of a CRLF whose CR ended an event already.
+            if event := event.lstrip(_LINE_ENDS):
                 yield event
+
+    def rest(self) -> bytes:
+        """Return the event that the stream ended with, if no blank line follows it."""
+        return self._buffer.strip(_LINE_ENDS)
 
 
 def data_of(event: bytes) -> bytes:
