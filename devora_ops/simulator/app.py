@@ -53,7 +53,7 @@ class Simulator:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._journal = Journal(config.journal_path)
-        self._memory = Memory()
+        self._memory = Memory(config.seed)
         self._arrivals = count(1)
         self._wires: dict[str, Wire] = {
             "/v1/chat/completions": OpenAIChat(),
@@ -87,7 +87,8 @@ class Simulator:
         path, headers = connection.scope["path"], connection.scope["headers"]
         attempt, key = _caller(headers)
         self._memory.requests.add(Request(time.time(), path, headers, body, attempt))
-        if path in self._instant and key != _BAD_KEY and is_instant(body):
+        plain = key != _BAD_KEY and not self._memory.roles
+        if plain and path in self._instant and is_instant(body):
             await self._instant[path].reply(connection, attempt)
             return
 
@@ -120,7 +121,7 @@ class Simulator:
         except _WRONG_SHAPES as error:
             raise invalid(f"The body has a value of a wrong type: {error}") from None
         try:
-            script = behaviours.parse(ask.model)
+            script = behaviours.parse(self._memory.roles.get(ask.model, ask.model))
         except UnknownWordError as error:
             message = f"The simulator does not know '{error}' in '{ask.model}'."
             raise RefusalError(fault(404), message=message, param="model") from None

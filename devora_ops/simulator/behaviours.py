@@ -20,6 +20,7 @@ Refusals, in the API's own error shape; nothing is accepted, nothing billed:
 Which requests are treated so (words marked * are left out of the others):
     once               only the first of each distinct body; POST /__sim__/reset forgets
     times-N            only the first N of each distinct body
+    percent-N          only N of a hundred, by chance
     tag-TAG *          nothing; makes a name of its own for counting and releasing
 
 Time:
@@ -92,13 +93,14 @@ class Script:
     """The behaviours of one model name; the defaults are a well-behaved model."""
 
     simulated: bool = False
-    calm: "Script | None" = None  # the same name once `times` has been reached
+    calm: "Script | None" = None  # the same name when a request is left alone
     status: int = 0
     error: str = ""
     retry_after_s: float | None = None
     retry_date_s: float | None = None
     retry_garbage: bool = False
     times: int | None = None
+    percent: float | None = None
     tag: str = ""
     first_byte_s: float = 0
     hold: bool = False
@@ -169,6 +171,7 @@ WORDS = (
     _flag("retry-garbage", "retry_garbage"),
     Word("once", {"times": 1}),
     _takes("times", "times"),
+    _takes("percent", "percent"),
     _takes("tag", "tag", lasting=True),
     _takes("slow-first-byte", "first_byte_s"),
     _flag("hold", "hold"),

@@ -3,7 +3,8 @@
 GET  state                    counts, in all and by model; how many answers wait
 GET  requests?attempt=ID      the last requests as they arrived, oldest first
 POST release?model=M&count=N  let held answers go: the oldest N (all) of M (any)
-POST reset                    forget counts, requests and what `once` has seen
+POST act?model=M&as=NAME      from now on M behaves like NAME; without `as` like itself
+POST reset                    forget counts, requests, roles and what `once` has seen
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from devora_ops.simulator import behaviours
 from devora_ops.simulator.connection import Connection
 from devora_ops.simulator.memory import Memory
 
@@ -38,10 +40,25 @@ def _answer(name: str, query: dict[str, str], memory: Memory) -> tuple[int, Any]
         return 200, memory.requests.shown(query.get("attempt"))
     if name == "POST release":
         return _release(query, memory)
+    if name == "POST act":
+        return _act(query, memory)
     if name == "POST reset":
         memory.forget()
         return 200, {}
     return 404, {"error": f"There is no {name} here."}
+
+
+def _act(query: dict[str, str], memory: Memory) -> tuple[int, Any]:
+    model, role = query.get("model", ""), query.get("as")
+    if role is None:
+        memory.roles.pop(model, None)
+        return 200, {}
+    try:
+        behaviours.parse(role)
+    except behaviours.UnknownWordError as error:
+        return 400, {"error": f"The simulator does not know '{error}' in '{role}'."}
+    memory.roles[model] = role
+    return 200, {}
 
 
 def _release(query: dict[str, str], memory: Memory) -> tuple[int, Any]:

@@ -6,6 +6,7 @@ Everything here may be lost; what was accepted and billed stands in the journal.
 import asyncio
 from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
+from random import Random
 from typing import Any, NamedTuple
 
 import orjson
@@ -99,9 +100,11 @@ class Holds:
 
 
 class Memory:
-    """One simulator's memory."""
+    """One simulator's memory. roles: the names that models act as, by their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        self.roles: dict[str, str] = {}
+        self._dice = Random(seed)
         self.requests = Requests()
         self.holds = Holds()
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -113,8 +116,12 @@ class Memory:
             counts[event] += 1
 
     def due(self, script: Script, model: str, body: bytes) -> Script:
-        """Return the script, or its calm form once `times` bodies were treated so."""
-        if script.times is None or script.calm is None:
+        """Return the script, or its calm form where a request is left alone."""
+        if script.calm is None:
+            return script
+        if script.percent is not None and self._dice.random() * 100 >= script.percent:
+            return script.calm
+        if script.times is None:
             return script
         self._seen[model, body] += 1
         return script if self._seen[model, body] <= script.times else script.calm
@@ -134,6 +141,7 @@ class Memory:
         self.requests.clear()
         self._counts.clear()
         self._seen.clear()
+        self.roles.clear()
 
 
 _ZEROES = {"requests": 0, "accepted": 0, "refused": 0, "billed": 0, "client_gone": 0}

@@ -115,8 +115,13 @@ class SimulatorProcess:
         released: int = reply.raise_for_status().json()["released"]
         return released
 
+    def act(self, model: str, role: str | None = None) -> None:
+        """Have a model behave like another name from now on; without one like itself."""
+        query = {"model": model} if role is None else {"model": model, "as": role}
+        self._client.post(f"{self.url}/__sim__/act", params=query).raise_for_status()
+
     def reset(self) -> None:
-        """Forget counts, requests and what `once` has seen; the journal stays."""
+        """Forget counts, requests, roles, what `once` has seen; the journal stays."""
         self._client.post(f"{self.url}/__sim__/reset").raise_for_status()
 
     def journal(self, model: str | None = None) -> list[journal.Entry]:

@@ -84,6 +84,26 @@ async def test_reset_forgets_all_but_the_journal(tmp_path: Path):
     assert len(journal.read(path)) == 4
 
 
+def test_a_model_acts_as_another_until_it_is_itself_again(
+    simulator: SimulatorProcess, http: httpx.Client, tag: str
+):
+    def statuses() -> list[int]:
+        names = (f"sim-tag-{tag}", f"sim-tag-{tag}other", "sim-instant")
+        return [http.post(CHAT, json=chat(it)).status_code for it in names]
+
+    assert statuses() == [200, 200, 200]
+    simulator.act(f"sim-tag-{tag}", "sim-503")
+    simulator.act("sim-instant", "sim-500")
+    assert statuses() == [503, 200, 500]
+    assert simulator.model(f"sim-tag-{tag}")["refused"] == 1
+    simulator.act(f"sim-tag-{tag}")
+    simulator.act("sim-instant")
+    assert statuses() == [200, 200, 200]
+    answer = http.post("/__sim__/act", params={"model": "m", "as": "sim-nonsense"})
+    assert answer.status_code == 400
+    assert "nonsense" in answer.json()["error"]
+
+
 def test_unknown_controls_are_told(http: httpx.Client):
     assert http.get("/__sim__/nothing").status_code == 404
     assert http.post("/__sim__/release?count=x").status_code == 400

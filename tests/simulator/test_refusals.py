@@ -1,6 +1,7 @@
 """Models that refuse: the status, the shape, and nothing billed."""
 
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -8,8 +9,9 @@ import openai
 import pytest
 
 from devora_ops.simulator.behaviours import REFUSALS
+from devora_ops.simulator.config import Config
 from tests.fakes.simulator import SimulatorProcess
-from tests.simulator.conftest import chat
+from tests.simulator.conftest import chat, in_process
 
 CHAT = "/v1/chat/completions"
 
@@ -57,6 +59,19 @@ def test_once_fails_the_first_of_each_body(http: httpx.Client, tag: str):
         for text in ("one", "one", "two", "one", "two")
     ]
     assert statuses == [500, 200, 500, 200, 200]
+
+
+async def test_percent_fails_a_share_by_chance(tmp_path: Path):
+    async with in_process(Config(tmp_path / "journal", seed=5)) as http:
+
+        async def failures(share: str) -> int:
+            body = chat(f"sim-500-percent-{share}")
+            answers = [await http.post(CHAT, json=body) for _ in range(200)]
+            return sum(answer.status_code == 500 for answer in answers)
+
+        assert await failures("0") == 0
+        assert await failures("100") == 200
+        assert 40 <= await failures("30") <= 80
 
 
 def test_times_fails_so_many_times(http: httpx.Client, tag: str):
