@@ -66,10 +66,11 @@ class Journal:
 
 def read(path: Path | str) -> list[Entry]:
     """Return the entries in the order they were written; an unfinished line is left."""
-    return list(_entries(Path(path).read_bytes()))
+    return list(entries(Path(path).read_bytes()))
 
 
-def _entries(content: bytes) -> Iterator[Entry]:
+def entries(content: bytes) -> Iterator[Entry]:
+    """Yield the entries of a part of the file that begins with a line."""
     for line in content.split(b"\n")[:-1]:
         fields = orjson.loads(line)
         for name in ("at", "client_gone_at"):

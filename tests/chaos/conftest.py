@@ -59,3 +59,17 @@ def staged(
         tmp_path_factory.mktemp("chaos"), unblock=django_db_blocker.unblock
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shared(
+    django_db_blocker: Blocker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChaosInstallation]:
+    """Run an installation for all scenarios that leave it as they found it.
+
+    Their models and providers are their own: nothing that one broke is another's.
+    """
+    with ChaosInstallation(
+        tmp_path_factory.mktemp("shared"), unblock=django_db_blocker.unblock
+    ) as running:
+        yield running
