@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from costs import sweeping
+from costs.backlog import Backlog
 from costs.facts import Settlement
 from costs.journal import Journal
 from costs.line import Line
@@ -120,7 +121,7 @@ class Ledger:
             url, f"devora-{label}-holds", durable=False, again=self._restore
         )
         self._settle_line = Line(url, f"devora-{label}-settlements", durable=True)
-        self._waiting: dict[asyncio.Future[Any], float] = {}
+        self._backlog = Backlog(HOLD_TIMEOUT_S)
         self._heard_since = -math.inf
         self._outage = Outage(log, "Postgres")
         self._tasks: list[asyncio.Task[None]] = []
@@ -159,6 +160,10 @@ class Ledger:
         await self._holds.flushed()
         await asyncio.gather(*self._freeing, return_exceptions=True)
 
+    def has_room(self) -> bool:
+        """Say whether one more hold would be made soon."""
+        return self._backlog.has_room()
+
     async def hold(self, reservation: Reservation) -> tuple[int, ...]:
         """Set money aside; return the counters it was taken from.
 
@@ -166,7 +171,7 @@ class Ledger:
         Postgres cannot be asked: without it no call may leave.
         """
         making = self._holds.put(reservation)
-        self._waiting[making] = time.monotonic()
+        self._backlog.enter(making)
         try:
             answer = await making
         except (psycopg.Error, OSError, TimeoutError) as error:
@@ -180,7 +185,7 @@ class Ledger:
                 self._abandoned(reservation, making.result())
             raise
         finally:
-            del self._waiting[making]
+            self._backlog.leave(making)
         if isinstance(answer, Refusal):
             raise BudgetExceeded(
                 f"Budget {answer.budget_id} has ${answer.room.normalize():f} left; this "
@@ -191,15 +196,7 @@ class Ledger:
         return answer
 
     async def _expire(self) -> None:
-        """Let nobody wait for a hold longer than a caller can be kept.
-
-        One look at all costs the calls nothing; a time-out of its own, each a tenth of
-        what a hold takes.
-        """
-        late = time.monotonic() - HOLD_TIMEOUT_S
-        for making, since in list(self._waiting.items()):
-            if since < late and not making.done():
-                making.set_exception(TimeoutError("Postgres does not answer"))
+        self._backlog.expire()
 
     def settle(self, settlement: Settlement) -> "asyncio.Future[None]":
         """Hand over what became of attempts; the future is done once it is durable."""

@@ -49,6 +49,7 @@ from llm.gateway.market import LiveMarket
 from llm.gateway.metrics import Metrics
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
+from llm.gateway.shedding import Gate
 from llm.gateway.upstream import UpstreamClient
 from llm.snapshot import Key, catalogue, keys
 
@@ -98,6 +99,7 @@ class Gateway:
         self._ledger = Ledger(
             config.database_url, journal=journal, posted=self.metrics.count
         )
+        self._gate = Gate(self._ledger, self.metrics)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
         self._discovery = Discovery(self._pool, self._catalogue)
@@ -169,6 +171,7 @@ class Gateway:
         once = _Once(send)
         try:
             endpoint = self._endpoint(scope)
+            self._gate.check()
             key = self._authenticate(scope)
             await endpoint(key, asked, scope, receive, once)
         except ClientGoneError:

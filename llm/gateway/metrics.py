@@ -48,6 +48,11 @@ class Metrics:
             ["status"],
             registry=registry,
         )
+        self._shed = Counter(
+            "devora_shed",
+            "Requests refused at once, before their keys were read: overload.",
+            registry=registry,
+        )
         self._latency = Histogram(
             "devora_call_seconds",
             "From a request to the end of its answer; answered calls only.",
@@ -104,6 +109,10 @@ class Metrics:
                 self._add_attempt(attempt, sums)
         for (counter, *labels), amount in sums.items():
             (counter.labels(*labels) if labels else counter).inc(amount)
+
+    def shed(self) -> None:
+        """Count a request that was refused for want of room."""
+        self._shed.inc()
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format, of all processes."""
