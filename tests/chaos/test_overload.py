@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from costs.backlog import MOST_STANDING
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.client import Outcome
 from tests.chaos.endless import endless
 from tests.chaos.figures import Figures

@@ -10,7 +10,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.client import Outcome
 from tests.chaos.endless import endless
 from tests.chaos.figures import Figures
@@ -79,7 +79,11 @@ class Moments:
 def test_new_calls_are_refused_and_those_under_way_end_well(
     shared: ChaosInstallation, random: Random, figures: Figures, fault: Fault
 ):
-    per_second, away_s, rest_s = (60, 10.0, 12.0) if figures.judged else (40, 2.2, 0.8)
+    if fault is exhausted and not figures.judged:
+        pytest.skip("taking all connections takes too long for the short form")
+    # Standing still, it is noticed after the 1.7 s that a caller can be kept.
+    away_s = 10.0 if figures.judged else 1.9 if fault is paused else 0.3
+    per_second, rest_s = (60, 5.0) if figures.judged else (40, 0.3)
     caller, pids = shared.caller(), [web.pid for web in shared.webs]
     model, streaming, unasked = provide(
         shared, ["usage-20-9", "hold-after-2-chunks-5", "chunks-3"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.client import Outcome
 from tests.chaos.figures import Figures
 from tests.chaos.installation import ChaosInstallation
@@ -124,7 +124,7 @@ def test_calls_budgets_and_limits_do_without_redis(
         how = f"{len(load.outcomes):,} calls at {per_second}/s, {seconds} s each: paused, dead, empty"
         for promise, value in (
             (promises.WITHOUT_REDIS, len(failed)),
-            (promises.OVERSPENT, float(mine.booked_usd - mine.billed_usd)),
+            (promises.OFF_BUDGET, float(mine.booked_usd - mine.billed_usd)),
             (promises.OVER_LIMIT, busiest / per_minute),
             (promises.LOGGED, max(it.log_bytes for it in others)),
             (promises.MEMORY, max(it.growth(well) for it in others)),

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from devora_ops.embedded.ports import free_port
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.figures import Figures
 from tests.chaos.installation import ChaosInstallation
 from tests.chaos.load import OpenLoad

@@ -6,7 +6,7 @@ from random import Random
 import httpx
 import pytest
 
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.figures import Figures
 from tests.chaos.hits import hits_of
 from tests.chaos.installation import ChaosInstallation

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from random import Random
 
-from tests.chaos import fault_promises as promises
+from tests.chaos import promises
 from tests.chaos.figures import Figures
 from tests.chaos.hits import hits_by_call, hits_of
 from tests.chaos.installation import ChaosInstallation
