@@ -8,6 +8,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from devora_ops.embedded.ports import free_port
 from tests.chaos import promises
@@ -85,7 +86,7 @@ def test_a_socket_is_upgraded(shared: ChaosInstallation, front: int):
     closes = []
     for port in (shared.webs[0].port, front):
         with connect(
-            f"ws://127.0.0.1:{port}/ws/live/", origin=shared.webs[0].url
+            f"ws://127.0.0.1:{port}/ws/live/", origin=Origin(shared.webs[0].url)
         ) as socket:
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(timeout=10)
