@@ -11,7 +11,9 @@ from tests.api.callers import as_key
 
 def test_twins_that_arrive_together_make_one(committed_db):
     api, name = as_key("admin"), f"Care {uuid.uuid4().hex[:8]}"
-    body = {"name": name, "limit_usd": "10", "period": "month"}
+    # Of a user that nobody is: it stays, and must hold up no other test's calls.
+    scope = {"user": name}
+    body = {"name": name, "limit_usd": "10", "period": "month", "scope": scope}
 
     def send(_):
         try:

@@ -328,7 +328,9 @@ async def test_a_certificate_of_somebody_else_is_refused(client, tmp_path):
 
 async def test_a_server_that_speaks_no_tls_is_not_reached(client, provider):
     with pytest.raises(NotReached):
-        await begin(client, provider.port, url="https://127.0.0.1:{port}/")
+        await begin(
+            client, provider.port, url="https://127.0.0.1:{port}/", policy=HASTY
+        )
     assert not provider.requests
 
 
