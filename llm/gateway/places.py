@@ -51,6 +51,7 @@ class Resolver:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, int], tuple[float, list[_AddressInfo]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Task[list[_AddressInfo]]] = {}
 
     async def connect(self, place: Place, *, guarded: bool) -> socket.socket:
         """Return a socket that is connected to a place; raises OSError.
@@ -71,9 +72,27 @@ class Resolver:
         )
 
     async def _addresses(self, host: str, port: int) -> list[_AddressInfo]:
-        loop = asyncio.get_running_loop()
         until, found = self._found.get((host, port), (0.0, []))
-        if until < loop.time():
-            found = list(await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-            self._found[host, port] = (loop.time() + _KNOWN_FOR_S, found)
-        return found
+        if until >= asyncio.get_running_loop().time():
+            return found
+        asking = self._asking.get((host, port))
+        if asking is None:  # those who come meanwhile wait for the same answer
+            asking = asyncio.create_task(self._ask(host, port))
+            self._asking[host, port] = asking
+            asking.add_done_callback(_seen)
+        return await asyncio.shield(asking)
+
+    async def _ask(self, host: str, port: int) -> list[_AddressInfo]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        finally:
+            del self._asking[host, port]
+        self._found[host, port] = (loop.time() + _KNOWN_FOR_S, list(found))
+        return list(found)
+
+
+def _seen(asking: "asyncio.Task[list[_AddressInfo]]") -> None:
+    """Look at an error that nobody may be left to hear of."""
+    if not asking.cancelled():
+        asking.exception()

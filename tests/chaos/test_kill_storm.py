@@ -37,7 +37,7 @@ class Storm:
     most_s: float
 
 
-_SHORT = Storm(per_second=60, calls=120, kills=3, every_s=0.5, most_s=30.0)
+_SHORT = Storm(per_second=60, calls=120, kills=2, every_s=0.5, most_s=30.0)
 _LONG = Storm(
     per_second=300,
     calls=int(promises.STORM_CALLS.least or 0) + 500,

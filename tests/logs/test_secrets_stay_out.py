@@ -81,7 +81,7 @@ def said(talkative):
     secrets = {
         "the provider's key": PROVIDER_KEY,
         "the caller's key": caller.key,
-        "a part of that": caller.key.split("_")[3],
+        "a part of that": caller.key[20:40],
         "the prompt": PROMPT,
         "a person's address": ADDRESS,
         "a person's password": PASSWORD,
