@@ -19,7 +19,7 @@ run: install
 	@exec $(VENV_PYTHON) manage.py up
 
 test: install-dev
-	@$(VENV_PYTHON) -m pytest -n 3 --dist loadscope $(ARGS)
+	@$(VENV_PYTHON) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: install-dev
 	$(VENV_PYTHON) -m ruff check .

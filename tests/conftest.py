@@ -28,6 +28,8 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
+_LONG = ("chaos", "installation", "e2e", "logs")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take what `make chaos` gives."""
@@ -36,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the long forms of tests/chaos and judge what they measure",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, or one worker is still at it when the others are done."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
 @pytest.fixture(autouse=True)

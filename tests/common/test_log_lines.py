@@ -19,6 +19,7 @@ CANARY = "a secret known by heart"
 @pytest.fixture
 def say():
     """Return a function that logs by our configuration and returns what was written."""
+    logging.captureWarnings(False)  # another test may have left it on
     root = logging.getLogger()
     before = root.handlers[:], root.level
     structlog_before = structlog.get_config()
