@@ -94,7 +94,9 @@ def test_variants_serve_the_versions_of_the_running_experiment(demo: Demo):
     )
     (seen,) = demo.rows(
         "SELECT count(DISTINCT end_user) AS people, (SELECT count(*) FROM "
-        "experiments_exposure) AS exposures FROM costs_call WHERE experiment <> ''"
+        "experiments_exposure x JOIN experiments_experiment e ON e.id = x.experiment_id "
+        "WHERE e.slug = 'support-shorter-answers') AS exposures "
+        "FROM costs_call WHERE team = 'demo' AND experiment <> ''"
     )
     assert seen["exposures"] == seen["people"] > 0
 
