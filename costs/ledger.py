@@ -12,8 +12,6 @@ import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, TypeVar
 
 import psycopg
@@ -24,15 +22,12 @@ from costs.facts import Settlement
 from costs.journal import Journal
 from costs.line import Line
 from costs.posting import post
+from costs.reserving import Refusal, Reservation, reserve, restore
 from devora_ops.common.batching import Batcher
 from devora_ops.common.errors import BudgetExceeded, Unavailable
 from devora_ops.common.ids import uuid7
 from devora_ops.common.logs import Outage
-from devora_ops.common.postgres import (
-    Connection,
-    array_literal,
-    text_array_literal,
-)
+from devora_ops.common.postgres import Connection
 
 log = logging.getLogger("[CostTracker]")
 
@@ -57,32 +52,6 @@ ON CONFLICT (id) DO UPDATE SET seen_at = now()
 RETURNING (SELECT extract(epoch FROM now() - mine.seen_at) FROM costs_owner AS mine
            WHERE mine.id = costs_owner.id)
 """
-_RESTORE = """SELECT costs_restore(
-    %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
-_RESERVE = """SELECT attempt, charged_to, refused_by, room FROM costs_reserve(
-    %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """The worst case of one attempt, to be set aside in all its budgets or in none.
-
-    facts: JSON that lets the sweeper write the attempt without its process.
-    """
-
-    attempt_id: uuid.UUID
-    call_id: uuid.UUID
-    amount: Decimal
-    budgets: tuple[int, ...]
-    facts: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The budget that had no room, and what it had left."""
-
-    budget_id: int
-    room: Decimal
 
 
 class Ledger:
@@ -231,18 +200,7 @@ class Ledger:
         """Make again what Postgres may have lost of our holds when it crashed."""
         if not self._open:
             return
-        mine = list(self._open.values())
-        await connection.execute(
-            _RESTORE,
-            [
-                self.owner,
-                array_literal(each.attempt_id for each, _ in mine),
-                array_literal(each.call_id for each, _ in mine),
-                array_literal(each.amount for each, _ in mine),
-                text_array_literal(array_literal(counters) for _, counters in mine),
-                text_array_literal(each.facts.decode() for each, _ in mine),
-            ],
-        )
+        await restore(connection, self.owner, list(self._open.values()))
 
     async def sweep(self) -> int:
         """Settle the holds of dead processes at their worst case; return how many.
@@ -295,23 +253,7 @@ class Ledger:
         self, batch: Sequence[Reservation]
     ) -> Sequence[tuple[int, ...] | Refusal | Exception]:
         async with self._hold_line as connection:
-            cursor = await connection.execute(
-                _RESERVE,
-                [
-                    self.owner,
-                    array_literal(each.attempt_id for each in batch),
-                    array_literal(each.call_id for each in batch),
-                    array_literal(each.amount for each in batch),
-                    text_array_literal(array_literal(b.budgets) for b in batch),
-                    text_array_literal(each.facts.decode() for each in batch),
-                ],
-            )
-            rows: list[Any] = await cursor.fetchall()
-        answers = {
-            attempt: tuple(counters) if by is None else Refusal(by, room)
-            for attempt, counters, by, room in rows
-        }
-        return [answers[each.attempt_id] for each in batch]
+            return await reserve(connection, self.owner, batch)
 
     async def _post(self, batch: Sequence[Settlement]) -> Sequence[None | Exception]:
         # A settlement is never given up: what was spent was spent. It waits in memory

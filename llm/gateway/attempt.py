@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from costs.facts import Anomaly, AttemptFact, State
-from costs.ledger import Ledger, Reservation
+from costs.ledger import Ledger
 from costs.pricing import Price, Usage, round_usd
+from costs.reserving import Reservation
 from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7

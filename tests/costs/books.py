@@ -9,8 +9,9 @@ import psycopg
 
 from costs.facts import AttemptFact, CallFact, Settlement, Who
 from costs.journal import Journal
-from costs.ledger import Ledger, Reservation
+from costs.ledger import Ledger
 from costs.pricing import Usage
+from costs.reserving import Reservation
 from devora_ops.common.ids import uuid7
 
 ONE_CENT = Decimal("0.01")
