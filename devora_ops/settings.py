@@ -146,9 +146,9 @@ DATABASES["default"].setdefault("OPTIONS", {}).update(
     }
 )
 if "DATABASE_URL" in env.ENVIRON:  # else no command is run that needs one
-    # One ASGI process leaked 125 persistent connections; a pool bounds them. It looks
-    # at a connection before it lends it, and after an outage waits for no back-off.
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # One ASGI process leaked 125 persistent connections; a pool bounds them. Our backend
+    # looks at a connection before it is used; after an outage it waits for no back-off.
+    DATABASES["default"]["ENGINE"] = "devora_ops.common.postgres_backend"
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
         "max_size": 8,

@@ -1,6 +1,7 @@
 """Pages and REST when Postgres was restarted, and while it is away."""
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psycopg
@@ -31,13 +32,23 @@ def beside_it():
         yield beside
 
 
+def connected(installation: Installation) -> list[int]:
+    """Return the backends of the control plane."""
+    with beside_it() as beside:
+        rows = beside.execute(
+            "SELECT pid FROM pg_stat_activity "
+            "WHERE datname = %s AND application_name = ''",
+            [installation.database],
+        )
+        return [pid for (pid,) in rows]
+
+
 def end_connections(installation: Installation) -> None:
     """End every connection of the control plane, as a restart does."""
     with beside_it() as beside:
         beside.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = %s AND application_name = ''",
-            [installation.database],
+            "SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid",
+            [connected(installation)],
         )
 
 
@@ -64,6 +75,17 @@ def test_the_first_request_after_a_restart_is_served(installation, browser, path
     assert browser.get(path).status_code in (200, 302)
     end_connections(installation)
     assert browser.get(path).status_code in (200, 302)
+
+
+def test_however_many_connections_a_restart_ended_the_next_request_is_served(
+    installation, browser
+):
+    with ThreadPoolExecutor(24) as together:
+        served = together.map(browser.get, [CALLS] * 120)
+        assert {answer.status_code for answer in served} == {200}
+    assert len(connected(installation)) > 4
+    end_connections(installation)
+    assert browser.get(CALLS).status_code == 200
 
 
 def test_while_the_database_is_away_people_and_programs_get_a_503(

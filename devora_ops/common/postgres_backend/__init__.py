@@ -1,0 +1,1 @@
+"""Django's database backend for Postgres, with a pool that survives restarts."""
