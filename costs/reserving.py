@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from devora_ops.common.postgres import (
     Connection,
@@ -21,8 +22,7 @@ _RESTORE = """SELECT costs_restore(
     %s, %s::uuid[], %s::uuid[], %s::numeric[], %s::text[], %s::text[])"""
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """The worst case of one attempt, to be set aside in all its budgets or in none.
 
     facts: JSON that lets the sweeper write the attempt without its process.

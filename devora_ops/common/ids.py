@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 
+import uuid_utils
 import uuid_utils.compat
 
 _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
@@ -11,6 +12,11 @@ _VERSION_AND_VARIANT = (0x7 << 76) | (0x2 << 62)
 def uuid7() -> uuid.UUID:
     """Return a new UUIDv7; ids made by one process are increasing."""
     return uuid_utils.compat.uuid7()
+
+
+def uuid7_hex() -> str:
+    """Return a new UUIDv7 as 32 digits."""
+    return uuid_utils.uuid7().hex
 
 
 def first_uuid7_at(moment: dt.datetime) -> uuid.UUID:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from devora_ops.common.redis_address import parse_address
@@ -94,8 +94,15 @@ class RedisLine:
         wire = self._wire
         if wire is None or wire.choked or wire.lost.done():
             return False
-        wire.send(command)
+        wire.tell(command, _accepted)
         return True
+
+    def tell_script(
+        self, command: tuple[Argument, ...], refused: Callable[[RedisRefused], None]
+    ) -> None:
+        """Send a script without waiting; it is dropped while Redis is away."""
+        if self._wire is not None:
+            self._wire.tell(command, refused)
 
     def script(self, lua: str) -> "Script":
         """Return a script that runs on this line.
@@ -209,14 +216,17 @@ class Script:
 
     def tell(self, keys: Sequence[Argument], args: Sequence[Argument]) -> None:
         """Run it without waiting; it is dropped while Redis is away."""
-        sent = self.send(keys, args)
 
-        def send_in_full(sent: asyncio.Future[Any]) -> None:
-            error = None if sent.cancelled() else sent.exception()
-            if isinstance(error, RedisRefused) and error.code == "NOSCRIPT":
+        def send_in_full(error: RedisRefused) -> None:
+            if error.code == "NOSCRIPT":
                 self._line.tell("EVAL", self._lua, len(keys), *keys, *args)
 
-        sent.add_done_callback(send_in_full)
+        command = ("EVALSHA", self._digest, len(keys), *keys, *args)
+        self._line.tell_script(command, send_in_full)
+
+
+def _accepted(_: RedisRefused) -> None:
+    """Do without what Redis refused: it may be lost at any time."""
 
 
 async def _until_lost(wire: RedisWire) -> str:

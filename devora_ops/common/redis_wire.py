@@ -7,11 +7,13 @@ OSError
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
 
 Argument = str | bytes | int | float
+Refused = Callable[["RedisRefused"], None]  # what is told that a command was refused
 
 _MOST_UNSENT = 4 << 20  # bytes that may wait for a Redis that reads slowly
 _SECOND_LOOK = 0.2  # of the deadline
@@ -43,7 +45,7 @@ class RedisWire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
         self._unsent: list[bytes] = []
-        self._pending: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._pending: deque[tuple[float, asyncio.Future[Any] | Refused]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.choked = False
@@ -56,15 +58,25 @@ class RedisWire(asyncio.Protocol):
         future: asyncio.Future[Any] = self._loop.create_future()
         if self.lost.done():
             return fail(future, RedisDown(self.lost.result()))
+        self._queue(command, future)
+        return future
+
+    def tell(self, command: tuple[Argument, ...], refused: Refused) -> None:
+        """Send a command whose reply only matters when it is a refusal."""
+        if not self.lost.done():
+            self._queue(command, refused)
+
+    def _queue(
+        self, command: tuple[Argument, ...], answers: asyncio.Future[Any] | Refused
+    ) -> None:
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
         deadline = self._loop.time() + self._timeout_s
-        self._pending.append((deadline, future))
+        self._pending.append((deadline, answers))
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._check)
-        return future
 
     def lose(self, reason: str) -> None:
         """Give the connection up; what waits for a reply learns of it now."""
@@ -77,7 +89,9 @@ class RedisWire(asyncio.Protocol):
             self._transport.abort()
         self._unsent.clear()
         while self._pending:
-            fail(self._pending.popleft()[1], RedisDown(reason))
+            _, waiting = self._pending.popleft()
+            if isinstance(waiting, asyncio.Future):
+                fail(waiting, RedisDown(reason))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to write."""
@@ -110,13 +124,19 @@ class RedisWire(asyncio.Protocol):
             # Such as "max number of clients reached", which answers no command.
             self.lose(str(reply))
             return
-        future = self._pending.popleft()[1]
-        if future.done():
-            return  # its caller has gone; the reply had to be taken all the same
-        if isinstance(reply, hiredis.ReplyError):
-            fail(future, RedisRefused(str(reply)))
+        _, waiting = self._pending.popleft()
+        refusal = (
+            RedisRefused(str(reply)) if isinstance(reply, hiredis.ReplyError) else None
+        )
+        if not isinstance(waiting, asyncio.Future):
+            if refusal is not None:
+                waiting(refusal)
+        elif waiting.done():
+            pass  # its caller has gone; the reply had to be taken all the same
+        elif refusal is not None:
+            fail(waiting, refusal)
         else:
-            future.set_result(reply)
+            waiting.set_result(reply)
 
     def _flush(self) -> None:
         if self._transport is not None and self._unsent:
@@ -138,7 +158,7 @@ class RedisWire(asyncio.Protocol):
                 self._timeout_s * _SECOND_LOOK, self._give_up, oldest
             )
 
-    def _give_up(self, oldest: asyncio.Future[Any]) -> None:
+    def _give_up(self, oldest: asyncio.Future[Any] | Refused) -> None:
         if self._pending and self._pending[0][1] is oldest:
             self.lose(f"no reply within {self._timeout_s:g} s")
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from devora_ops.common.ids import uuid7
+from devora_ops.common.ids import uuid7_hex
 
 HEADER = b"x-request-id"
 _MOST_BYTES = 64
@@ -13,7 +13,7 @@ def of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     for name, value in headers:
         if name == HEADER and is_sane(value):
             return value.decode()
-    return uuid7().hex
+    return uuid7_hex()
 
 
 def is_sane(told: bytes) -> bool:

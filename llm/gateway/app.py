@@ -51,6 +51,7 @@ from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.shedding import Gate
 from llm.gateway.upstream import UpstreamClient
+from llm.gateway.watch import Watch
 from llm.snapshot import Key, catalogue, keys
 
 log = logging.getLogger("[LLM]")
@@ -116,7 +117,7 @@ class Gateway:
         self._line = RedisLine(config.redis_url)
         self._limiter = Limiter(self._line, processes=config.processes)
         answering = Answering(books, dispatcher, CacheStore(self._line))
-        self._bodies = BodyReader()
+        self._bodies, self._watch = BodyReader(), Watch()
         self._market = LiveMarket(self._pool, prices, self._catalogue)
         self._service = Service(
             bodies=self._bodies,
@@ -126,6 +127,7 @@ class Gateway:
             catalogue=self._catalogue,
             market=self._market,
             expand=config.expand,
+            watch=self._watch,
         )
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
@@ -147,6 +149,7 @@ class Gateway:
         await self._uses.start()
         await self._market.start()
         self._bodies.start()
+        self._watch.start()
         # The first estimate would hold up every stream while it loads.
         self._warming = asyncio.create_task(asyncio.to_thread(tokens.encoding))
 
@@ -156,6 +159,7 @@ class Gateway:
         await self._uses.stop()
         await self._market.stop()
         self._bodies.stop()
+        self._watch.stop()
         await self._recorder.flushed()
         await self._health.told()
         await self._discovery.written()

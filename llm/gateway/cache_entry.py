@@ -6,8 +6,8 @@ uncompressed body; then those texts and the body. Whatever does not fit it is a 
 
 import struct
 import zlib
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 _VERSION = 1
 _HEAD = struct.Struct("<BBddHHHI")
@@ -17,8 +17,7 @@ _LEVEL = 1  # higher ones take three times as long for a tenth less
 _WORTH = 0.8  # else reading it back costs more than its memory
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An answer that may be given again, byte for byte.
 
     made_at, expires_at: Unix time. cost_usd: what it cost when it was made, so what a

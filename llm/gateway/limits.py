@@ -182,7 +182,7 @@ class Limiter:
             )
             args += (totals[i].second if totals else -1, reserved, used)
         if to_tell:
-            self._finish.tell(_keys(asked), args)
+            self._finish.tell(admission.keys or _keys(asked), args)
 
     def _alone(self) -> bool:
         """Whether our own share has to hold, as Redis does not know everything."""

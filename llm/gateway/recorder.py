@@ -4,7 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import psycopg
 
@@ -24,8 +24,7 @@ _NUL = b"\\u0000"
 _COPY = "COPY llm_content (call_id, request, response) FROM STDIN"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What went up and what came back, as JSON texts."""
 
     call_id: uuid.UUID
@@ -41,7 +40,7 @@ class Said:
     def fitted(self) -> "Said":
         """Return it in as much memory as its size says."""
         request, response = fitted(self.request), fitted(self.response)
-        return replace(self, request=request, response=response)
+        return self._replace(request=request, response=response)
 
 
 class Recorder:
@@ -65,7 +64,7 @@ class Recorder:
         if self._waiting_bytes > _BEHIND_BYTES:
             said = said.fitted()
         self._waiting_bytes += said.size
-        self._batches.put(replace(said, masked=True) if mode == "masked" else said)
+        self._batches.put(said._replace(masked=True) if mode == "masked" else said)
 
     async def flushed(self) -> None:
         """Wait until everything recorded so far is written."""

@@ -37,6 +37,7 @@ class Service:
     catalogue: Snapshot[Catalogue]
     market: Market
     expand: Expand
+    watch: Watch
 
     async def serve(
         self, call: Call, scope: Scope, receive: Receive, send: Send
@@ -50,7 +51,7 @@ class Service:
         except DevoraError as error:
             await self._refuse(call, error, send)
             return
-        watch = Watch(receive, call)
+        watched = self.watch.begin(call, receive)
         try:
             self._ask_for_room(call, raw)
             await self._serve(call, raw, _cache_control(scope), send)
@@ -65,7 +66,7 @@ class Service:
             self.books.close(call, 500, "internal_error")
             raise
         finally:
-            watch.cancel()
+            self.watch.end(watched)
             if call.admission is not None:
                 call.admission.done(call.tokens)
 

@@ -1,7 +1,6 @@
 """Of identical calls at the same time one asks, and nobody waits in vain."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -110,5 +109,5 @@ async def test_a_lead_that_gave_up_makes_room_for_the_next():
     with first:
         pass  # it ends nobody's flight but its own
     assert isinstance(flights.lead_or_follow("key"), Follower)
-    second.land(replace(entry(), call_id="second"))
+    second.land(entry()._replace(call_id="second"))
     assert isinstance(flights.lead_or_follow("key"), Lead)
