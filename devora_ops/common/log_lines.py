@@ -68,6 +68,7 @@ def logging_config(*, as_json: bool, secrets: Iterable[str] = ()) -> dict[str, A
         },
         "filters": {
             "refusals": {"()": "devora_ops.common.logs.RefusalsOnOneLine"},
+            "replacements": {"()": "devora_ops.common.logs.Replacements"},
             "seldom": {"()": "devora_ops.common.logs.Seldom"},
         },
         "handlers": {
@@ -84,7 +85,7 @@ def logging_config(*, as_json: bool, secrets: Iterable[str] = ()) -> dict[str, A
                 for name, level in _LEVELS.items()
             },
             # Each pool tries again and again to connect while Postgres is away.
-            "psycopg.pool": {"filters": ["seldom"]},
+            "psycopg.pool": {"filters": ["replacements", "seldom"]},
         },
         "root": {"handlers": ["console"], "level": "INFO"},
     }

@@ -48,6 +48,14 @@ class Seldom(logging.Filter):
         return True
 
 
+class Replacements(logging.Filter):
+    """Drops what a pool says of each dead connection that it replaces."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether it is about something else."""
+        return not str(record.msg).startswith("discarding ")
+
+
 class Outage:
     """Says once that something is away, and once that it is back.
 
