@@ -42,61 +42,53 @@ class Metrics:
         self._models: set[str] = set()
         self._breakers = _Breakers(breakers)
         registry.register(self._breakers)
-        self._calls = Counter(
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(name, what, labels, registry=registry)
+
+        def histogram(name: str, what: str) -> Histogram:
+            return Histogram(name, what, buckets=_SECONDS, registry=registry)
+
+        self._calls = counter(
             "devora_calls",
             "Calls by how they ended: ok, cached, error, timeout, rate_limited, blocked.",
-            ["status"],
-            registry=registry,
+            "status",
         )
-        self._shed = Counter(
+        self._shed = counter(
             "devora_shed",
             "Requests refused at once, before their keys were read: overload.",
-            registry=registry,
         )
-        self._latency = Histogram(
+        self._latency = histogram(
             "devora_call_seconds",
             "From a request to the end of its answer; answered calls only.",
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self._first_byte = Histogram(
+        self._first_byte = histogram(
             "devora_first_byte_seconds",
             "From a request to the first byte of its stream.",
-            buckets=_SECONDS,
-            registry=registry,
         )
-        self._attempts = Counter(
+        self._attempts = counter(
             "devora_attempts",
             "Upstream tries by provider and by what became of their hold.",
-            ["provider", "state"],
-            registry=registry,
+            *("provider", "state"),
         )
-        self._anomalies = Counter(
+        self._anomalies = counter(
             "devora_anomalies",
             "Answers whose usage does not add up, by provider and by what is odd.",
-            ["provider", "anomaly"],
-            registry=registry,
+            *("provider", "anomaly"),
         )
-        self._tokens = Counter(
+        self._tokens = counter(
             "devora_tokens",
             "Tokens by model and kind, as providers bill them.",
-            ["model", "kind"],
-            registry=registry,
+            *("model", "kind"),
         )
-        self._cost = Counter(
-            "devora_cost_usd",
-            "Dollars by model; the ledger has them exactly.",
-            ["model"],
-            registry=registry,
+        self._cost = counter(
+            "devora_cost_usd", "Dollars by model; the ledger has them exactly.", "model"
         )
-        self._saved = Counter(
-            "devora_saved_usd", "Dollars that the cache saved.", registry=registry
-        )
-        self._cache = Counter(
+        self._saved = counter("devora_saved_usd", "Dollars that the cache saved.")
+        self._cache = counter(
             "devora_cache",
             "Calls that the cache had a part in: hit or miss.",
-            ["result"],
-            registry=registry,
+            "result",
         )
 
     def count(self, settlements: Sequence[Settlement]) -> None:
