@@ -30,10 +30,10 @@ check: install-dev
 		makemigrations --check --dry-run  # it warns that it sees no database
 	$(PRODUCTION) $(VENV_PYTHON) manage.py check --deploy --fail-level WARNING
 
-bench: install
+bench: install-dev
 	@$(VENV_PYTHON) -m benchmarks $(ARGS)
 
-bench-peers: install
+bench-peers: install-dev
 	@$(VENV_PYTHON) -m benchmarks peers
 
 chaos: install-dev
