@@ -1,9 +1,12 @@
 """The Lua that counts in Redis, on Redis' own clock.
 
-A bucket's window is a hash: the calls and tokens of each of the last 61 seconds (r0…,
-t0…, a ring), their sums (R, T) and the second they were last brought up to (s). Every
-span of 60 s lies within 61 seconds of the clock, so no span holds more than the limit.
-Its leases are a sorted set: owner by the millisecond at which the lease ends.
+A bucket's window is a hash. Its first field (n) says all that most calls need: the second
+it was last brought up to, the calls and tokens of the minute until then, and those of
+that second alone. The others are the calls and tokens of each of the 60 seconds before
+(r0…, t0…, a ring), touched once a second: Redis searches such a hash from its beginning.
+Every span of 60 s lies within 61 seconds of the clock, so no span holds more than the
+limit. A bucket's leases are a sorted set: owner by the millisecond at which the lease
+ends.
 """
 
 _WINDOW = """
@@ -12,24 +15,31 @@ local clock = redis.call('TIME')
 local second = tonumber(clock[1])
 local now_ms = second * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
-local function read(key, at)
-  local slot = at % RING
-  local state = redis.call('HMGET', key, 's', 'R', 'T', 'r' .. slot, 't' .. slot)
-  for i = 1, 5 do state[i] = tonumber(state[i]) or 0 end
-  return {last = state[1], at = at, R = state[2], T = state[3],
-          r = state[4], t = state[5]}
+local function write(key, window)
+  redis.call('HSET', key, 'n', string.format('%d %d %d %d %d',
+             window.at, window.R, window.T, window.r, window.t))
+  if window.last ~= window.at then redis.call('EXPIRE', key, RING + 1) end
+end
+
+local function read(key)
+  local state = redis.call('HGET', key, 'n')
+  if not state then return {last = 0, at = second, R = 0, T = 0, r = 0, t = 0} end
+  local at, R, T, r, t = string.match(state, '(%d+) (%d+) (%d+) (%d+) (%d+)')
+  at = tonumber(at)
+  return {last = at, at = at, R = tonumber(R), T = tonumber(T),
+          r = tonumber(r), t = tonumber(t)}
 end
 
 -- Read a window without what has left it: at is the second that counts now.
 local function catch_up(key)
-  local window = read(key, second)
-  local last = window.last
+  local window = read(key)
+  local last = window.at
   if last == second then return window end
   if math.abs(second - last) >= RING then
     redis.call('DEL', key)
     return {last = 0, at = second, R = 0, T = 0, r = 0, t = 0}
   end
-  if second < last then return read(key, last) end
+  if second < last then return window end
   local stale = {}
   for at = last + 1, second do
     stale[#stale + 1] = 'r' .. at % RING
@@ -41,16 +51,10 @@ local function catch_up(key)
     window.T = window.T - (tonumber(gone[i + 1]) or 0)
   end
   redis.call('HDEL', key, unpack(stale))
-  redis.call('HSET', key, 's', second, 'R', window.R, 'T', window.T)
-  window.r, window.t = 0, 0
+  redis.call('HSET', key, 'r' .. last % RING, window.r, 't' .. last % RING, window.t)
+  window.at, window.r, window.t = second, 0, 0
+  write(key, window)
   return window
-end
-
-local function write(key, window)
-  local slot = window.at % RING
-  redis.call('HSET', key, 's', window.at, 'R', window.R, 'T', window.T,
-             'r' .. slot, window.r, 't' .. slot, window.t)
-  if window.last ~= window.at then redis.call('EXPIRE', key, RING + 1) end
 end
 """
 
@@ -62,19 +66,20 @@ ADMIT = (
     + """
 local owner, lease_ms = ARGV[1], tonumber(ARGV[2])
 local longest = {0, 0, 0, -1}
-local windows = {}
+local windows, running = {}, {}
 
 local function deny(bucket, kind, wait_ms)
   if wait_ms > longest[4] then longest = {0, bucket, kind, wait_ms} end
 end
 
 -- Milliseconds until so much of a sum has left the window.
+-- The second that counts now is the last to leave it.
 local function wait_ms(key, at, letter, excess)
   local names = {}
-  for age = RING - 1, 0, -1 do
+  for age = RING - 1, 1, -1 do
     names[#names + 1] = letter .. (at - age) % RING
   end
-  local seconds = RING - 1
+  local seconds = RING
   for i, amount in ipairs(redis.call('HMGET', key, unpack(names))) do
     excess = excess - (tonumber(amount) or 0)
     if excess <= 0 then seconds = i break end
@@ -97,8 +102,12 @@ for i = 1, #KEYS / 2 do
     end
   end
   if most_running >= 0 then
-    redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms)
-    if redis.call('ZCARD', leases) >= most_running then deny(i, 3, 1000) end
+    running[i] = redis.call('ZCARD', leases)
+    if running[i] >= most_running then  -- unless some of them have run out
+      redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms)
+      running[i] = redis.call('ZCARD', leases)
+      if running[i] >= most_running then deny(i, 3, 1000) end
+    end
   end
 end
 if longest[4] >= 0 then return longest end
@@ -111,9 +120,12 @@ for i = 1, #KEYS / 2 do
     now.R, now.r, now.T, now.t = now.R + 1, now.r + 1, now.T + asked, now.t + asked
     write(KEYS[2 * i - 1], now)
   end
-  if tonumber(ARGV[first + 2]) >= 0 then
+  if running[i] then
     redis.call('ZADD', leases, now_ms + lease_ms, owner)
-    redis.call('PEXPIRE', leases, lease_ms)
+    -- Once a second, for a second more than the newest lease has.
+    if running[i] == 0 or not now or now.last ~= now.at then
+      redis.call('PEXPIRE', leases, lease_ms + 1000)
+    end
   end
   answer[#answer + 1] = now and now.at or -1
   answer[#answer + 1] = now and now.R or 0

@@ -257,7 +257,7 @@ def _second() -> int:
 @lru_cache(maxsize=10_000)
 def _names(bucket: str) -> tuple[str, str]:
     """Return what Redis calls a bucket's window and its leases."""
-    return f"{_PREFIX}{bucket}:window", f"{_PREFIX}{bucket}:leases"
+    return f"{_PREFIX}{bucket}:minute", f"{_PREFIX}{bucket}:leases"
 
 
 def _keys(asked: Asked) -> list[str]:

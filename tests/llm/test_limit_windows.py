@@ -100,13 +100,13 @@ def test_sums_are_those_of_their_seconds_after_any_correction(
         if running and not late:
             scripted.finish(*running.pop(0))
         state = {
-            name.decode(): int(value)
-            for name, value in scripted.client.hgetall("w").items()
+            name.decode(): value for name, value in scripted.client.hgetall("w").items()
         }
-        for total, slot in (("R", "r"), ("T", "t")):
-            slots = [count for name, count in state.items() if name[0] == slot]
-            assert sum(slots) == state.get(total, 0)
-            assert all(count >= 0 for count in slots)
+        _, *sums = map(int, state.pop("n", b"0 0 0 0 0").split())
+        for total, newest, slot in zip(sums[:2], sums[2:], "rt", strict=True):
+            slots = [int(count) for name, count in state.items() if name[0] == slot]
+            assert sum(slots) + newest == total
+            assert all(count >= 0 for count in (newest, *slots))
 
 
 def test_room_returns_when_the_answer_says_so(scripted: ScriptedRedis):
