@@ -11,12 +11,13 @@ ends.
 
 _WINDOW = """
 local RING = 61
+local STATE = '>ddddd'  -- as text it would take a third longer
 local clock = redis.call('TIME')
 local second = tonumber(clock[1])
 local now_ms = second * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 local function write(key, window)
-  redis.call('HSET', key, 'n', string.format('%d %d %d %d %d',
+  redis.call('HSET', key, 'n', struct.pack(STATE,
              window.at, window.R, window.T, window.r, window.t))
   if window.last ~= window.at then redis.call('EXPIRE', key, RING + 1) end
 end
@@ -24,10 +25,8 @@ end
 local function read(key)
   local state = redis.call('HGET', key, 'n')
   if not state then return {last = 0, at = second, R = 0, T = 0, r = 0, t = 0} end
-  local at, R, T, r, t = string.match(state, '(%d+) (%d+) (%d+) (%d+) (%d+)')
-  at = tonumber(at)
-  return {last = at, at = at, R = tonumber(R), T = tonumber(T),
-          r = tonumber(r), t = tonumber(t)}
+  local at, R, T, r, t = struct.unpack(STATE, state)
+  return {last = at, at = at, R = R, T = T, r = r, t = t}
 end
 
 -- Read a window without what has left it: at is the second that counts now.
