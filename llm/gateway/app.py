@@ -22,7 +22,7 @@ from devora_ops.common.serving import SERVED
 from devora_ops.common.snapshots import Snapshot, SnapshotKeeper
 from llm import tokens
 from llm.gateway.answering import Answering
-from llm.gateway.authentication import authenticate, bearer_token, require
+from llm.gateway.authentication import KnownTokens, bearer_token, require
 from llm.gateway.books import Books
 from llm.gateway.cache_store import CacheStore
 from llm.gateway.call import Call
@@ -82,7 +82,7 @@ class Gateway:
     """One process's data plane: started and stopped by the ASGI lifespan."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self._keys = keys()
+        self._keys, self._tokens = keys(), KnownTokens()
         self._catalogue = catalogue(FieldCipher(config.field_keys))
         prices, budget_scopes, shared = price_book(), budgets(), breakers()
         # Keys last: once a key is taken, all that was older than it is in force.
@@ -215,7 +215,8 @@ class Gateway:
         else:
             told = header(scope, b"authorization")
             presented = bearer_token(told.decode("latin-1") if told else None)
-        key = authenticate(presented, self._keys.current, now=dt.datetime.now(dt.UTC))
+        now = dt.datetime.now(dt.UTC)
+        key = self._tokens.authenticate(presented, self._keys.current, now=now)
         require(key, "call")
         self._uses.note(key.public_id)
         return key

@@ -85,6 +85,7 @@ def test_a_key_without_the_scope_is_refused(installation: Installation):
 
 def test_an_expired_key_is_refused(installation: Installation):
     caller = installation.caller()
+    assert post(installation, caller, GOOD).status_code == 200
     with installation.orm():
         from django.utils import timezone
 
@@ -103,6 +104,7 @@ def test_an_expired_key_is_refused(installation: Installation):
 
 def test_a_revoked_key_is_refused_within_a_moment(installation: Installation):
     caller = installation.caller()
+    assert post(installation, caller, GOOD).status_code == 200
     with installation.orm():
         from llm.models import ApiKey
         from llm.services import apikey_revoke
