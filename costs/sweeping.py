@@ -9,17 +9,18 @@ from costs.facts import AttemptFact, CallFact, Settlement, Who
 from devora_ops.common.ids import uuid7_time
 from devora_ops.common.postgres import Connection
 
-EVERY_S = 10.0
+EVERY_S = 3.0
 
-# 30 s of silence, or older than any call may last (600 s) and then some. Never for its
-# silence our own: who sweeps is alive, however long Postgres did not hear of it.
+# 25 s of silence, so that with a round of ours a hold outlives its call by no more than
+# 30 s, or older than any call may last (600 s) and then some. Never for its silence our
+# own: who sweeps is alive, however long Postgres did not hear of it.
 _ORPHANS = """
 SELECT h.attempt_id, h.call_id, h.amount, h.counters, h.facts, now(),
     (SELECT sum(cost_usd) FROM costs_attempt AS a
      WHERE a.id BETWEEN h.call_id AND h.attempt_id AND a.call_id = h.call_id)
 FROM costs_hold AS h LEFT JOIN costs_owner AS o ON o.id = h.owner
 WHERE h.owner <> %s AND (
-       o.seen_at IS NULL OR o.seen_at < now() - interval '30 seconds')
+       o.seen_at IS NULL OR o.seen_at < now() - interval '25 seconds')
    OR h.created_at < now() - interval '630 seconds'
 ORDER BY h.attempt_id LIMIT 500
 """

@@ -110,7 +110,7 @@ class ChaosInstallation(Provisioning):
             return judged(self.journal, self.rates)
 
     def wait_until_settled(self, *, within_s: float = 60.0) -> None:
-        """Wait until no hold is open any more: the sweeper's, 30 s after a death."""
+        """Wait until no hold is open any more: the sweeper's, within 30 s of a death."""
         deadline = time.monotonic() + within_s
         while self.held():
             assert time.monotonic() < deadline, self.rows(_HOLDS)
