@@ -100,9 +100,8 @@ def test_sums_are_those_of_their_seconds_after_any_correction(
             running.append((second, asked, used))
         if running and not late:
             scripted.finish(*running.pop(0))
-        state = {
-            name.decode(): value for name, value in scripted.client.hgetall("w").items()
-        }
+        window: Any = scripted.client.hgetall("w")
+        state = {name.decode(): value for name, value in window.items()}
         _, *sums = struct.unpack(">5d", state.pop("n", bytes(40)))
         for total, newest, slot in zip(sums[:2], sums[2:], "rt", strict=True):
             slots = [int(count) for name, count in state.items() if name[0] == slot]
