@@ -29,8 +29,9 @@ log = logging.getLogger("[LLM]")
 
 _MOST_USAGE_BYTES = 16 * 1024
 _NOTHING = Usage()
-# Until a provider sees that nobody listens: our turn to hang up, the way, its turn.
-_SPEAKS_ON_S = 0.5
+# Until a provider sees that nobody listens (our turn to hang up, the way, its turn): the
+# second that is promised, for on a busy machine half of it is not enough.
+_SPEAKS_ON_S = 1.0
 # What is taken for said of a stream that has hardly begun, in so short a time.
 _FIRST_WORDS, _FIRST_WORDS_S = 16, 0.1
 
