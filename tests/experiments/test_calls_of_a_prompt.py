@@ -68,10 +68,11 @@ def test_a_call_renders_the_labelled_version_and_is_recorded_with_it(
 ):
     answer = _call_once_known(installation, agent, f"prompt:{slug}", user="u-1")
     assert answer.headers["X-Devora-Model"] == "simulator/gpt-5.2"
-    calls = installation.calls(agent)
-    assert (calls[-1]["prompt"], calls[-1]["prompt_version"]) == (slug, 1)
+    # The attempt first: before it, calls from when the prompt was not known yet are all.
     (attempt,) = installation.attempts(agent)
     assert (attempt["prompt"], attempt["prompt_version"]) == (slug, 1)
+    calls = installation.calls(agent)
+    assert (calls[-1]["prompt"], calls[-1]["prompt_version"]) == (slug, 1)
     assert (attempt["experiment"], attempt["variant"]) == ("", "")
 
 
