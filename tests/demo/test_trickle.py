@@ -22,6 +22,8 @@ NEW_CALLS = (
     "SELECT * FROM costs_call WHERE team = 'demo' AND model LIKE 'simulator/%%' "
     "ORDER BY id"
 )
+# The agents ask at random, so a question may have been answered a moment ago.
+SERVED = {"ok", "cached"}
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_it_calls_once_the_gateway_is_there_and_stops_when_told(
         process.terminate()
         assert process.wait(5) == 0
     assert b"gateway is back" in log.read_bytes()
-    assert demo.rows(NEW_CALLS)[-1]["status"] == "ok"
+    assert demo.rows(NEW_CALLS)[-1]["status"] in SERVED
 
 
 def test_each_agent_calls_by_its_prompt_and_keeps_its_own_key(
@@ -87,8 +89,8 @@ def test_each_agent_calls_by_its_prompt_and_keeps_its_own_key(
     wait_until(lambda: len(demo.rows(NEW_CALLS)) >= before + len(ROLES))
     calls = demo.rows(NEW_CALLS)[before:]
     assert {call["agent"] for call in calls} == {role.agent for role in ROLES}
-    assert {call["status"] for call in calls} == {"ok"}
-    assert all(call["cost_usd"] > 0 for call in calls)
+    assert {call["status"] for call in calls} <= SERVED
+    assert all(call["cost_usd"] > 0 for call in calls if call["status"] == "ok")
     assert {call["stream"] for call in calls} == {True, False}
 
 
