@@ -15,7 +15,11 @@ UVICORN = (
     *("--lifespan", "on", "--log-level", "warning", "--timeout-keep-alive", "75"),
     *("--ws-max-size", "65536", "--no-access-log", "--no-server-header"),
 )
-PRODUCT = (*UVICORN, "devora_ops.asgi:application")
+PRODUCT = (
+    *(*UVICORN, "--loop", "devora_ops.listening:Loop"),
+    *("--http", "devora_ops.turn_away:SheddingProtocol"),
+    "devora_ops.asgi:application",
+)
 PROXY = (*UVICORN, "benchmarks.bare_proxy:over_aiohttp")
 
 PROVIDER = "bench"

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ from devora_ops.metrics import MetricsEndpoint
 from devora_ops.orphans import hurry_when_orphaned
 from devora_ops.probes import Probes
 from devora_ops.quality_metrics import QualityMetrics
+from devora_ops.turn_away import TURN_AWAY
 from llm.gateway.app import Gateway, GatewayConfig
 from llm.gateway.http import Receive, Scope, Send
 
@@ -62,10 +64,11 @@ _probes = Probes(settings.DATABASE_URL)
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Send a connection to the plane that serves it."""
     if scope["type"] == "lifespan":
+        scope.get("state", {})[TURN_AWAY] = _turn_away
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
         await websocket_application(scope, receive, send)  # type: ignore[arg-type]
-    elif scope["path"].lstrip("/")[:3].lower() == "v1/":  # its errors are JSON
+    elif _is_gateways(scope):
         await _gateway(scope, receive, send)
     elif scope["path"] == MetricsEndpoint.path:
         await _metrics(scope, receive, send)
@@ -73,6 +76,15 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _probes(scope, receive, send)
     else:
         await _django(scope, receive, send)
+
+
+def _is_gateways(scope: Scope) -> bool:
+    return bool(scope["path"].lstrip("/")[:3].lower() == "v1/")  # its errors are JSON
+
+
+def _turn_away(scope: Scope) -> bytes | None:
+    """Refuse calls that would only wait; pages stay."""
+    return _gateway.turn_away(scope) if _is_gateways(scope) else None
 
 
 def _spare_the_collector() -> None:
@@ -84,6 +96,15 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _share_the_interpreter() -> None:
+    """Have threads that render pages give way ten times as often.
+
+    The loop asks for the interpreter anew at each event: while a page is rendered, it
+    would serve one event in five milliseconds.
+    """
+    sys.setswitchinterval(0.0005)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -101,6 +122,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": "lifespan.startup.failed", "message": str(error)})
         return
     _spare_the_collector()
+    _share_the_interpreter()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     # What calls left to write comes first, then what they read from.

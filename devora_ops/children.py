@@ -77,11 +77,15 @@ def web_arguments(*, port: int, processes: int) -> list[str]:
         "--host": "127.0.0.1",
         "--port": port,
         "--workers": processes,
+        # As many as Linux lets wait: one more would try again only after a second.
+        "--backlog": 4096,
         "--lifespan": "on",
         "--log-level": "warning",
         "--timeout-graceful-shutdown": WEB_GRACE_S,
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
+        "--loop": "devora_ops.listening:Loop",
+        "--http": "devora_ops.turn_away:SheddingProtocol",
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }

@@ -68,6 +68,8 @@ class Installation(Provisioning):
                 *(sys.executable, "-m", "uvicorn", "devora_ops.asgi:application"),
                 *("--port", str(self.port), "--log-level", "warning"),
                 *("--timeout-graceful-shutdown", "5"),
+                *("--loop", "devora_ops.listening:Loop"),
+                *("--http", "devora_ops.turn_away:SheddingProtocol"),
                 *("--ws", "devora_ops.handshakes:HandshakeProtocol"),
             ],
             cwd=ROOT,

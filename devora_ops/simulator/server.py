@@ -67,7 +67,7 @@ def _uvicorn_config(config: Config) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(config),
         http=TransportProtocol,
-        loop="uvloop",
+        loop="devora_ops.listening:Loop",
         lifespan="off",
         interface="asgi3",
         log_level="warning",

@@ -39,6 +39,7 @@ from llm.gateway.http import (
     Receive,
     Scope,
     Send,
+    error_bytes,
     header,
     send_bytes,
     send_error,
@@ -47,6 +48,7 @@ from llm.gateway.key_uses import KeyUses
 from llm.gateway.limits import Limiter
 from llm.gateway.market import LiveMarket
 from llm.gateway.metrics import Metrics
+from llm.gateway.pulse import Pulse
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.shedding import Gate
@@ -100,7 +102,8 @@ class Gateway:
         self._ledger = Ledger(
             config.database_url, journal=journal, posted=self.metrics.count
         )
-        self._gate = Gate(self._ledger, self.metrics)
+        self._pulse = Pulse()
+        self._gate = Gate(self._pulse, self._ledger, self.metrics)
         self._recorder = Recorder(self._pool, default_mode=config.store_content)
         self._health = Health(self._pool, shared)
         self._discovery = Discovery(self._pool, self._catalogue)
@@ -148,6 +151,7 @@ class Gateway:
         await self._pool.open()
         await self._uses.start()
         await self._market.start()
+        self._pulse.start()
         self._bodies.start()
         self._watch.start()
         # The first estimate would hold up every stream while it loads.
@@ -158,6 +162,7 @@ class Gateway:
         await self._ledger.stop()
         await self._uses.stop()
         await self._market.stop()
+        self._pulse.stop()
         self._bodies.stop()
         self._watch.stop()
         await self._recorder.flushed()
@@ -175,7 +180,6 @@ class Gateway:
         once = _Once(send)
         try:
             endpoint = self._endpoint(scope)
-            self._gate.check()
             key = self._authenticate(scope)
             await endpoint(key, asked, scope, receive, once)
         except ClientGoneError:
@@ -193,6 +197,17 @@ class Gateway:
                 code="internal_error",
             )
             await _refuse(once, failed, asked, scope)
+
+    def turn_away(self, scope: Scope) -> bytes | None:
+        """Return a whole answer to a request for which there is no room.
+
+        For a server that can ask before anything is done for a request; see Gate.
+        """
+        error = self._gate.refusal()
+        if error is None:
+            return None
+        asked = request_ids.of(scope["headers"])
+        return error_bytes(error, asked, body=_shape(scope)(error, asked))
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         methods = self._endpoints.get(scope["path"].rstrip("/"))
@@ -270,5 +285,8 @@ def _is_messages(scope: Scope) -> bool:
 
 async def _refuse(send: Send, error: DevoraError, asked: str, scope: Scope) -> None:
     headers = [(b"x-request-id", asked.encode())]
-    shape = anthropic_error if _is_messages(scope) else openai_error
-    await send_error(send, error, headers, body=shape(error, asked))
+    await send_error(send, error, headers, body=_shape(scope)(error, asked))
+
+
+def _shape(scope: Scope) -> Callable[[DevoraError, str], Mapping[str, Any]]:
+    return anthropic_error if _is_messages(scope) else openai_error

@@ -57,7 +57,14 @@ class Dispatcher:
             # Its hold is freed first, so that the next target's fits beside it.
             await self.books.post(call)
         assert refusal is not None, "a plan has a target"
-        raise refusal.error
+        error = refusal.error
+        # The error comes to know this frame: what the frame knows of the error would
+        # keep all that the call held until the garbage collector comes.
+        del refusal, newest
+        try:
+            raise error
+        finally:
+            del error
 
     async def _serve_from(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -128,6 +129,20 @@ async def send_bytes(
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def error_bytes(error: DevoraError, asked: str, *, body: Mapping[str, Any]) -> bytes:
+    """Return an error as HTTP/1.1 has it, for where there is nobody to send it."""
+    told = orjson.dumps(body)
+    headers = {
+        "content-type": "application/json",
+        "content-length": len(told),
+        "x-request-id": asked,
+        **error.headers,
+    }
+    lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
+    reason = HTTPStatus(error.status).phrase
+    return f"HTTP/1.1 {error.status} {reason}\r\n{lines}\r\n".encode() + told
 
 
 async def send_error(

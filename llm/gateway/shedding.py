@@ -1,7 +1,7 @@
 """Refusing at once what would only wait: an overloaded process serves what it can.
 
-A call sets its money aside before it leaves, so calls that wait for that are the queue
-of a process, whether it waits for the processor or for Postgres.
+Calls queue at two places: before the event loop, for the processor, and before the
+ledger, for the money that each sets aside before it leaves.
 """
 
 import logging
@@ -10,31 +10,34 @@ import time
 from costs.ledger import Ledger
 from devora_ops.common.errors import Unavailable
 from llm.gateway.metrics import Metrics
+from llm.gateway.pulse import Pulse
 
 log = logging.getLogger("[LLM]")
 
 _QUIET_S = 10.0
+_OVERLOADED = Unavailable(
+    "More calls wait than can be served soon.",
+    code="overloaded",
+    headers={"Retry-After": "1", "x-should-retry": "true"},
+)
 
 
 class Gate:
-    """Lets calls in while there is room in the queue."""
+    """Lets calls in while there is room in the queues."""
 
-    def __init__(self, ledger: Ledger, metrics: Metrics) -> None:
+    def __init__(self, pulse: Pulse, ledger: Ledger, metrics: Metrics) -> None:
+        self._pulse = pulse
         self._ledger = ledger
         self._metrics = metrics
         self._said_at = -_QUIET_S
 
-    def check(self) -> None:
-        """Raise Unavailable when the queue is full; before a key costs a look."""
-        if self._ledger.has_room():
-            return
+    def refusal(self) -> Unavailable | None:
+        """Return what one more caller is told, or None and count him in."""
+        if self._ledger.has_room() and self._pulse.has_room():
+            return None
         self._metrics.shed()
         now = time.monotonic()
         if now - self._said_at >= _QUIET_S:
             log.warning("more calls come than can be served: refusing some")
             self._said_at = now
-        raise Unavailable(
-            "More calls wait than can be served soon.",
-            code="overloaded",
-            headers={"Retry-After": "1", "x-should-retry": "true"},
-        )
+        return _OVERLOADED

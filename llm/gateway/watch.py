@@ -55,6 +55,9 @@ class Watch:
         self._new.pop(watched, None)
         if watched.task is not None:
             watched.task.cancel()
+            # Its last frame knows what it watched: in a circle, all that a call held
+            # would wait for the garbage collector, and every call for its pauses.
+            watched.task = None
 
     async def _look(self) -> None:
         while True:

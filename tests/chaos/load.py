@@ -5,6 +5,7 @@ connections, because what the generator takes of two cores is missing elsewhere.
 """
 
 import asyncio
+import gc
 import itertools
 import math
 import threading
@@ -29,7 +30,7 @@ class OpenLoad:
             staged.webs[0].kill()
         assert load.ended["whole"] > 900
 
-    Leaving it waits for every answer. most_under_way: when so many wait for their
+    Leaving it waits for every answer. per_second: may be changed meanwhile. most_under_way: when so many wait for their
     answers, no more leave until one has it, and the rate offered falls; what two cores
     cannot hold would say nothing of faults. ports: a process that refuses the connection is
     passed over, as a proxy would.
@@ -49,7 +50,7 @@ class OpenLoad:
         self.seconds = 0.0
         self._calls = itertools.islice(calls, count)
         self._ports = ports
-        self._per_second = per_second
+        self.per_second = per_second
         self._most_under_way = most_under_way
         self._stopped = False
         self._turns = itertools.count()
@@ -113,11 +114,14 @@ class OpenLoad:
             self._thread.join(0.001)
 
     def _run(self) -> None:
+        gc.disable()  # its pauses would be taken for those of who answers
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._send_all())
         except BaseException as error:
             self._failure = error
+        finally:
+            gc.enable()
 
     async def _send_all(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -149,7 +153,7 @@ class OpenLoad:
         while len(self.under_way) >= self._most_under_way:
             await asyncio.sleep(0.005)
             due = time.monotonic()
-        return due + 1 / self._per_second
+        return due + 1 / self.per_second
 
     async def _send(self, outcome: Outcome) -> None:
         connection = await self._connection(outcome)

@@ -1,8 +1,10 @@
 """More calls than can be served: some are turned away at once, the others served."""
 
+import itertools
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -60,6 +62,7 @@ def _shed(url: str) -> float:
 
 
 STEP_S = 6
+RAMP_S = 20
 OVERLOAD_S = 20
 
 
@@ -68,55 +71,105 @@ def test_three_times_the_capacity_costs_little_of_it(
 ):
     if not figures.judged:
         pytest.skip("how much is served can only be measured")
-    model = shared.model("sim-instant", input="0.000001", output="0.00001")
-    make = chat(model, shared.caller().key, patience_s=30)
-    rate, peak, memory = 200, 0.0, 0
-    while True:
-        goodput = _goodput(_offer(shared, make, rate, STEP_S), STEP_S)
-        if goodput < 0.95 * rate:
-            break
-        peak, memory = goodput, max(web.rss_bytes() for web in shared.webs)
+    make = _as_agents_ask(shared)
+    with _on_a_core_of_its_own(shared):
+        _overload(shared, make, figures)
+
+
+def _overload(
+    shared: ChaosInstallation, make: Callable[[], Request], figures: Figures
+) -> None:
+    web = shared.webs[0]  # a process for each core
+    rate, peak, memory, missed = 200, 0.0, 0, 0
+    while missed < 2:  # one may be an accident
+        goodput = _goodput(_offer(web.port, make, rate, STEP_S), STEP_S)
+        if goodput > peak:
+            peak, memory = goodput, web.rss_bytes()
+        missed = missed + 1 if goodput < 0.95 * rate else 0
         rate = int(rate * 1.3)
-    peak = max(peak, goodput)
 
-    began = psutil.Process().cpu_times().user
-    with _logins(shared.webs[0].url) as logins:
-        load = _offer(shared, make, int(3 * peak), OVERLOAD_S)
-    generator = (psutil.Process().cpu_times().user - began) / load.seconds
-
-    told = sorted(it.latency_ms for it in load.outcomes if it.status == 503)
+    httpx.get(f"{web.url}/admin/login/")  # the first one reads its templates
+    asks = iter(make, None)
+    with endless(shared, asks, per_second=peak, ports=[web.port]) as load:
+        for second in range(1, RAMP_S + 1):
+            time.sleep(1)
+            load.per_second = peak * (1 + 2 * second / RAMP_S)
+        began, cpu_s = time.monotonic(), psutil.Process().cpu_times().user
+        with _logins(web.url) as logins:
+            time.sleep(OVERLOAD_S)
+        ended, cpu_s = time.monotonic(), psutil.Process().cpu_times().user - cpu_s
+    outcomes = [it for it in load.outcomes if began <= it.began < ended]
+    told = sorted(it.latency_ms for it in outcomes if it.status == 503)
     assert len(told) > peak  # the fault was felt
     how = (
-        f"{3 * peak:.0f}/s offered, peak {peak:.0f}/s; the load itself took "
-        f"{generator:.1f} of the {psutil.cpu_count()} cores"
+        f"{len(outcomes) / OVERLOAD_S:.0f}/s offered, peak {peak:.0f}/s on one core; "
+        f"the load took {cpu_s / OVERLOAD_S:.1f} of another"
     )
     for promise, value in (
-        (promises.GOODPUT, 100 * _goodput(load, OVERLOAD_S) / peak),
+        (promises.GOODPUT, 100 * _served(outcomes) / OVERLOAD_S / peak),
         (promises.SHED_MEDIAN_MS, told[len(told) // 2]),
         (promises.SHED_MS, told[int(0.99 * len(told))]),
         (promises.LOGIN_S, max(logins)),
         (
             promises.OVERLOAD_MEMORY,
-            max(web.rss_bytes() for web in shared.webs) / memory,
+            web.rss_bytes() / memory,
         ),
     ):
         figures.measure(promise, value, how)
 
 
-def _offer(
-    staged: ChaosInstallation, make: Callable[[], Request], rate: int, seconds: int
-) -> OpenLoad:
+def _as_agents_ask(staged: ChaosInstallation) -> Callable[[], Request]:
+    """Return what makes calls, every second of them a stream."""
+    whole, streamed = (
+        staged.model(name, input="0.000001", output="0.00001")
+        for name in ("sim-instant", "sim-chunks-9")
+    )
+    key = staged.caller().key
+    makers = itertools.cycle(
+        (
+            chat(whole, key, patience_s=30),
+            chat(streamed, key, stream=True, patience_s=30),
+        )
+    )
+    return lambda: next(makers)()
+
+
+def _offer(port: int, make: Callable[[], Request], rate: int, seconds: int) -> OpenLoad:
     with OpenLoad(
-        iter(make, None), ports=staged.ports, per_second=rate, count=rate * seconds
+        iter(make, None), ports=lambda: [port], per_second=rate, count=rate * seconds
     ) as load:
         pass
     return load
 
 
 def _goodput(load: OpenLoad, seconds: float) -> float:
-    """Return how many a second were served within two seconds of their time."""
-    good = sum(it.status == 200 and it.latency_ms < 2000 for it in load.outcomes)
-    return good / max(seconds, load.seconds)
+    return _served(load.outcomes) / max(seconds, load.seconds)
+
+
+def _served(outcomes: Iterable[Outcome]) -> int:
+    """Return how many were served within two seconds of their time."""
+    return sum(it.status == 200 and it.latency_ms < 2000 for it in outcomes)
+
+
+@contextmanager
+def _on_a_core_of_its_own(staged: ChaosInstallation) -> Iterator[None]:
+    """Give what is judged one core, and who calls and who answers upstream another.
+
+    Callers who take the processor away from those they call would be judged with them.
+    """
+    ours, theirs = sorted(os.sched_getaffinity(0))[:2]
+    simulator = staged.simulator.pid
+    for process in psutil.Process().children(recursive=True):
+        core = theirs if process.pid == simulator else ours
+        for thread in process.threads():
+            os.sched_setaffinity(thread.id, {core})
+    os.sched_setaffinity(0, {theirs})
+    try:
+        yield
+    finally:
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+            for thread in process.threads():
+                os.sched_setaffinity(thread.id, {ours, theirs})
 
 
 @contextmanager
@@ -125,10 +178,13 @@ def _logins(url: str) -> Iterator[list[float]]:
     taken: list[float] = []
     done = threading.Event()
 
+    # Nothing that takes the processor from the load, in whose process this is.
+    client = httpx.Client(base_url=url, timeout=60, verify=False)
+
     def ask() -> None:
         while not done.is_set():
             began = time.monotonic()
-            answer = httpx.get(f"{url}/admin/login/", timeout=60)
+            answer = client.get("/admin/login/", headers={"Connection": "close"})
             taken.append(time.monotonic() - began if answer.status_code == 200 else 60)
             done.wait(0.5)
 

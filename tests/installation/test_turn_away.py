@@ -1,0 +1,135 @@
+"""Requests for which there is no room, at the server's end, on real connections."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+
+from devora_ops.embedded.ports import free_port
+from devora_ops.turn_away import TURN_AWAY
+
+_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nfull"
+_OK = b"HTTP/1.1 200 OK\r\n"
+_ASK = b"POST /%b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%b\r\n"
+
+
+async def _app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        scope["state"][TURN_AWAY] = lambda it: _FULL if it["path"] == "/full" else None
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await receive()
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@contextlib.asynccontextmanager
+async def _serving() -> AsyncIterator[int]:
+    port = free_port()
+    config = uvicorn.Config(
+        _app,
+        port=port,
+        http="devora_ops.turn_away:SheddingProtocol",
+        log_level="error",
+        lifespan="on",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 (uvicorn has no event for it)
+        await asyncio.sleep(0.01)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _told(port: int, *requests: bytes, answers: bytes, times: int = 1) -> bytes:
+    """Send requests on one connection; return what came back once it ends so."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    told = b""
+    for request in requests:
+        writer.write(request)
+    while told.count(answers) < times:
+        more = await asyncio.wait_for(reader.read(4096), 5)
+        if not more:
+            break
+        told += more
+    writer.close()
+    return told
+
+
+def _ask(path: bytes, body: bytes = b"", headers: bytes = b"") -> bytes:
+    return _ASK % (path, len(body), headers) + body
+
+
+async def test_it_is_answered_with_what_the_application_says():
+    async with _serving() as port:
+        assert await _told(port, _ask(b"full"), answers=b"full") == _FULL
+
+
+async def test_its_connection_serves_the_next_and_its_body_is_dropped():
+    async with _serving() as port:
+        told = await _told(
+            port, _ask(b"full", b"x" * 9000), _ask(b"room", b"y"), answers=b"ok"
+        )
+    assert told.startswith(_FULL + _OK)
+
+
+async def test_those_sent_without_waiting_are_answered_in_their_order():
+    async with _serving() as port:
+        asked = _ask(b"room") + _ask(b"full") + _ask(b"room")
+        told = await _told(port, asked, answers=b"ok", times=2)
+    assert told.index(_OK) < told.index(_FULL) < told.rindex(_OK)
+
+
+async def test_one_who_wants_no_more_is_let_go():
+    async with _serving() as port:
+        asked = _ask(b"full", headers=b"Connection: close\r\n")
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(asked)
+        assert await asyncio.wait_for(reader.read(), 5) == _FULL
+        writer.close()
+
+
+@pytest.mark.parametrize("waiting", [40])
+async def test_a_busy_loop_lets_in_more_than_one_a_turn(waiting: int):
+    from devora_ops.listening import Loop
+
+    def count() -> int:
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            return runner.run(_turns_until_accepted(waiting))
+
+    assert await asyncio.to_thread(count) < waiting / 2
+
+
+async def _turns_until_accepted(waiting: int) -> int:
+    """Return how many turns a loop needs for so many that wait already."""
+    loop, accepted = asyncio.get_running_loop(), []
+    listening = socket.create_server(("127.0.0.1", 0), backlog=waiting)
+    port = listening.getsockname()[1]
+    callers = [socket.create_connection(("127.0.0.1", port)) for _ in range(waiting)]
+
+    class Greeter(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.append(transport)
+
+    server = await loop.create_server(Greeter, sock=listening, backlog=waiting)
+    turns = 0
+    while len(accepted) < waiting:
+        await asyncio.sleep(0)
+        turns += 1
+    server.close()
+    await server.wait_closed()
+    for caller in callers:
+        caller.close()
+    return turns
