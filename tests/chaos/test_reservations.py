@@ -47,7 +47,7 @@ _LONG = Mix(
     per_second=350,
     calls=100_000,
     kills=3,
-    most_s=200,
+    most_s=310,
     slow="slow-first-byte-90",
     timed_out=504,
 )
