@@ -244,10 +244,23 @@ class Ledger:
             return await self._try_to_reserve(batch)
         except psycopg.OperationalError as error:
             self._outage.noticed(error)
+        except psycopg.DatabaseError:
+            # What one asks for cannot be written: it must not cost the others theirs.
+            log.exception("a batch of holds was refused: making them one by one")
+            return [await self._reserve_alone(each) for each in batch]
         # The old one may have been lost before or after it reserved.
         async with self._hold_line as connection:
             await connection.execute(_FREE, [[each.attempt_id for each in batch]])
         return await self._try_to_reserve(batch)
+
+    async def _reserve_alone(
+        self, reservation: Reservation
+    ) -> tuple[int, ...] | Refusal | Exception:
+        try:
+            (made,) = await self._try_to_reserve([reservation])
+        except psycopg.DatabaseError as error:
+            return error
+        return made
 
     async def _try_to_reserve(
         self, batch: Sequence[Reservation]

@@ -24,17 +24,49 @@ class SheddingProtocol(HttpToolsProtocol):
     An application says so in its lifespan's state; see TURN_AWAY.
     """
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in; what is left of a refused request must not hold a connection."""
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
+        if (
+            cycle is not None
+            and cycle.response_complete
+            and self.timeout_keep_alive_task is None
+            and not self.pipeline
+            and not self.transport.is_closing()
+        ):
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _start_asgi_task(
         self, cycle: RequestResponseCycle, app: ASGI3Application
     ) -> None:
         turn_away: TurnAway | Any = self.app_state.get(TURN_AWAY)
         answer = turn_away(cycle.scope) if turn_away else None
         if answer is None:
+            self._unset_keepalive_if_required()  # of a refused request before it
             super()._start_asgi_task(cycle, app)
             return
         # Its body, if one comes, is read and dropped.
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(answer)
+        if self.flow.write_paused:
+            self.transport.abort()  # he asks on, and reads no answer
+            return
+        self.transport.write(_as_asked(answer, cycle))
         if not cycle.keep_alive:
             self.transport.close()
-        self.on_response_complete()
+        if self.pipeline:  # hundreds may wait there: each in a turn of its own
+            self.loop.call_soon(self.on_response_complete)
+        else:
+            self.on_response_complete()
+
+
+def _as_asked(answer: bytes, cycle: RequestResponseCycle) -> bytes:
+    """Return an answer without a body for HEAD, and with a word when it is the last."""
+    if cycle.keep_alive and cycle.scope["method"] != "HEAD":
+        return answer
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not cycle.keep_alive:
+        head += b"\r\nconnection: close"
+    return head + end + (b"" if cycle.scope["method"] == "HEAD" else body)

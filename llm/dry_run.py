@@ -15,7 +15,9 @@ from costs.pricing import Usage
 from costs.snapshot import PriceBook, load_prices
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.postgres import connect
-from llm.gateway.health import SharedState, load_breakers
+from llm.gateway.bounds import text_size
+from llm.gateway.breaker import COOL_DOWN_S
+from llm.gateway.health import PAUSE_S, SharedState, load_breakers
 from llm.gateway.market import load_latencies
 from llm.gateway.planning import make_plan
 from llm.gateway.routing import EXPLORE, Asked
@@ -52,6 +54,21 @@ class _Scene:
         """Return a model's median latency of late."""
         return self.latencies.get(target.model)
 
+    def left_alone(self, target: Target) -> str:
+        """Return why a target would be asked last, or nothing; see gateway.health."""
+        if self._is_open(target.model, COOL_DOWN_S):
+            return "its breaker is open"
+        if self._is_open(target.upstream.slug, PAUSE_S):
+            return "its provider refused our credential"
+        return ""
+
+    def _is_open(self, name: str, lasts_s: float) -> bool:
+        shared = self.breakers.get(name)
+        if shared is None or shared.forced:
+            return shared is not None and shared.forced == "open"
+        age = dt.datetime.now(dt.UTC) - shared.changed_at
+        return shared.state == "open" and age.total_seconds() < lasts_s
+
     def state(self, target: Target) -> str:
         """Return what is known of a target's health."""
         shared = self.breakers.get(target.model)
@@ -67,14 +84,19 @@ def dry_run(body: Mapping[str, Any], *, agent: str, team: str) -> dict[str, Any]
     body: a chat or Messages body without a prompt's name. agent, team: for whom.
     """
     scene: _Scene = async_to_sync(_scene)()
-    asked = Asked(Who(agent=agent, team=team), body, len(orjson.dumps(body)))
+    asked = Asked(Who(agent=agent, team=team), body, text_size(orjson.dumps(body)))
     plan = make_plan(scene.catalogue, str(body["model"]), asked, scene)
     return {
         "route": plan.route,
         "strategy": plan.strategy,
         "why": _WHY[plan.strategy],
         "probability": plan.probability,
-        "targets": [_shown(scene, target, asked) for target in plan.targets],
+        "targets": [
+            _shown(scene, target, asked)
+            for target in sorted(
+                plan.targets, key=lambda it: bool(scene.left_alone(it))
+            )
+        ],
         "left_out": [
             {"model": model, "reason": reason}
             for model, reason in plan.left_out.items()
@@ -90,6 +112,7 @@ def _shown(scene: _Scene, target: Target, asked: Asked) -> dict[str, Any]:
         "expected_usd": None if usd is None else f"{usd:f}",
         "latency_ms": scene.latency_ms(target),
         "breaker": scene.state(target),
+        "left_alone": scene.left_alone(target),
     }
 
 

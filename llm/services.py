@@ -4,6 +4,7 @@ import datetime as dt
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -20,6 +21,7 @@ from llm.selectors import content_of
 
 _COLOR_SLOTS = 12
 _AS_IT_IS = -1
+_ABILITY_OF_MODE = {"chat": "chat", "embedding": "embeddings", "responses": "responses"}
 LIMITS = ("requests_per_minute", "tokens_per_minute", "concurrent_calls")
 
 
@@ -90,11 +92,11 @@ def apikey_revoke(*, key: ApiKey, actor: str) -> None:
 
 
 @transaction.atomic
-@transaction.atomic
 def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
     """Make a key's successor and let the old one end after an overlap; return the token.
 
-    The successor has the same agent, scopes, limits and name.
+    The successor has the same agent, scopes, limits and name, and ends when its
+    predecessor would have ended.
     """
     old = ApiKey.objects.select_for_update().get(pk=key.pk)
     if old.revoked_at is not None:
@@ -107,6 +109,7 @@ def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
         agent=old.agent,
         name=old.name,
         scopes=old.scopes,
+        expires_at=old.expires_at,
         **{name: getattr(old, name) for name in LIMITS},
     )
     end = timezone.now() + overlap
@@ -122,6 +125,7 @@ def apikey_rotate(*, key: ApiKey, overlap: dt.timedelta, actor: str) -> str:
     return minted.token
 
 
+@transaction.atomic
 def provider_ensure(
     *,
     slug: str,
@@ -200,10 +204,20 @@ def _models_from_table(provider: Provider) -> None:
             name=row["model"],
             context_window=row["context_window"],
             max_output_tokens=row["max_output_tokens"],
-            abilities=row.get("flags", {}),
+            abilities=_abilities(row),
         )
         for row in rows
     )
+
+
+def _abilities(row: Mapping[str, Any]) -> dict[str, bool]:
+    """Return what a model of the price table can do, and what it cannot."""
+    told = dict(row.get("flags", {}))
+    if mode := row.get("mode"):
+        told |= {ability: mode == its for its, ability in _ABILITY_OF_MODE.items()}
+    if modalities := row.get("modalities"):
+        told["audio"] = "audio" in modalities["input"]
+    return told
 
 
 @transaction.atomic
@@ -218,7 +232,7 @@ def model_ensure(*, provider: Provider, name: str, like: str = "") -> Model:
         row = price_table.models()[like]
         model.context_window = row["context_window"]
         model.max_output_tokens = row["max_output_tokens"]
-        model.abilities = row.get("flags", {})
+        model.abilities = _abilities(row)
         model.save()
         fields = price_table.price_fields(row, model=str(model))
         Price.objects.get_or_create(

@@ -69,6 +69,9 @@ class PlannedTargetSerializer(serializers.Serializer[Any]):
     expected_usd = serializers.CharField(allow_null=True)
     latency_ms = serializers.FloatField(allow_null=True)
     breaker = serializers.CharField()
+    left_alone = serializers.CharField(
+        allow_blank=True, help_text="Why it would be asked last; empty if it would not."
+    )
 
 
 class LeftOutSerializer(serializers.Serializer[Any]):

@@ -158,7 +158,11 @@ class Attempt:
 
     def _believed(self, told: Usage) -> Usage:
         most_in, most_out = self.bounds
-        return told.within(most_believed(most_in), most_out)
+        believed = told.within(most_believed(most_in), most_out)
+        most_searches = web_searches_bound(self.payload)
+        if believed.web_searches <= most_searches:
+            return believed
+        return replace(believed, web_searches=most_searches)
 
     def estimate(self, text: str, *, whole: bool = True) -> Usage:
         """Bound from experience what went in and came out, where nobody says.

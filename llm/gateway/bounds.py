@@ -1,5 +1,6 @@
 """Upper bounds of what a prepared body can cost, before anybody has counted. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,8 +9,10 @@ _IMAGE_TOKENS = 8192
 # A document's pages become text and pictures, a film many: bytes say little of either.
 _DOCUMENT_TOKENS = 500_000
 _BULKY = ("file", "document", "input_audio", "audio_url", "video_url")
-_MOST_SEARCHES = 20
+_MOST_SEARCHES, _MOST_TOLD_SEARCHES = 20, 1000
 _WRAPPING, _TOOLS = 16, 1024
+_SHORT = 4096
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{2048,}")
 _HIDDEN_PROMPT = 20_000
 
 
@@ -22,7 +25,7 @@ def input_bound(payload: Mapping[str, Any], size: int) -> int:
     """
     messages = payload.get("messages") or ()
     bound = size + _WRAPPING * len(messages) + bool(payload.get("tools")) * _TOOLS
-    for part in _parts(messages):
+    for part in parts(messages):
         kind = part.get("type")
         if kind in ("image_url", "image"):
             bound += _IMAGE_TOKENS - len(_image(part))
@@ -45,11 +48,23 @@ def web_searches_bound(payload: Mapping[str, Any]) -> int:
     for tool in payload.get("tools") or ():
         if str(tool.get("type", "")).startswith("web_search"):
             most = tool.get("max_uses")
-            searches += most if isinstance(most, int) else _MOST_SEARCHES
+            told = type(most) is int and 0 <= most <= _MOST_TOLD_SEARCHES
+            searches += most if told else _MOST_SEARCHES
     return searches
 
 
-def _parts(messages: Any) -> Iterator[Mapping[str, Any]]:
+def text_size(raw: bytes) -> int:
+    """Return the bytes of a body without those of pictures, films and documents.
+
+    What is so long and without a space is base64; there is little text in its tokens.
+    """
+    if len(raw) <= _SHORT:
+        return len(raw)
+    return len(raw) - sum(len(found[0]) for found in _BASE64.finditer(raw))
+
+
+def parts(messages: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the parts of all contents, and those that tools' results carry."""
     for message in messages or ():
         content = message.get("content")
         if isinstance(content, list):

@@ -37,7 +37,8 @@ class Breaker:
 
     state: State = "closed"
     opened_at: float = 0.0
-    probing: bool = False
+    _probe: Permit | None = None
+    _probe_at: float = 0.0
     _in_a_row: int = 0
     _outcomes: deque[tuple[float, bool]] = field(default_factory=deque)
 
@@ -47,16 +48,20 @@ class Breaker:
             return _ORDINARY
         if self.state == "open" and now - self.opened_at >= COOL_DOWN_S:
             self.state = "half_open"
-        if self.state == "open" or self.probing:
+        if self.state == "open" or self._is_probing(now):
             return None
-        self.probing = True
-        return Permit(probe=True)
+        self._probe, self._probe_at = Permit(probe=True), now
+        return self._probe
 
     def would_allow(self, now: float) -> bool:
         """Say whether `ask` would give a permit, without taking it."""
         if self.state == "closed":
             return True
-        return not self.probing and now - self.opened_at >= COOL_DOWN_S
+        return not self._is_probing(now) and now - self.opened_at >= COOL_DOWN_S
+
+    def _is_probing(self, now: float) -> bool:
+        """Say whether a probe is out; a long one, a stream or a hang, lets others try."""
+        return self._probe is not None and now - self._probe_at < COOL_DOWN_S
 
     def succeeded(self, permit: Permit, now: float) -> bool:
         """Take in a success; return whether it closed the breaker.
@@ -64,8 +69,9 @@ class Breaker:
         A call that was under way when the breaker opened says nothing of now.
         """
         if permit.probe:
+            was_closed = self.state == "closed"  # by a probe that was sent after it
             self.close()
-            return True
+            return not was_closed
         if self.state == "closed":
             self._in_a_row = 0
             self._note(now, failed=False)
@@ -73,10 +79,10 @@ class Breaker:
 
     def failed(self, permit: Permit, now: float) -> bool:
         """Take in a failure; return whether it opened the breaker."""
-        if permit.probe:
+        if permit.probe and permit is self._probe:
             self.open(now)
             return True
-        if self.state != "closed":
+        if permit.probe or self.state != "closed":
             return False
         self._in_a_row += 1
         self._note(now, failed=True)
@@ -87,16 +93,16 @@ class Breaker:
 
     def abandoned(self, permit: Permit) -> None:
         """Let the next call be the probe: this one was called off."""
-        if permit.probe:
-            self.probing = False
+        if permit is self._probe:
+            self._probe = None
 
     def open(self, now: float) -> None:
         """Leave the target alone from now on."""
-        self.state, self.opened_at, self.probing = "open", now, False
+        self.state, self.opened_at, self._probe = "open", now, None
 
     def close(self) -> None:
         """Trust the target again."""
-        self.state, self.probing, self._in_a_row = "closed", False, 0
+        self.state, self._probe, self._in_a_row = "closed", None, 0
         self._outcomes.clear()
 
     def _note(self, now: float, *, failed: bool) -> None:

@@ -40,7 +40,7 @@ class Call:
     unposted: list[AttemptFact] = field(default_factory=list)
     tried: int = 0
     route: str = ""
-    probability: float = 1.0
+    probability: float | None = 1.0
     ended: bool = False
     ttft_ms: float | None = None
     client_gone: bool = False

@@ -45,6 +45,8 @@ class Dispatcher:
         targets = self.health.ordered(plan.targets)
         refusal: Refusal | None = None
         for place, target in enumerate(targets):
+            if target is not plan.targets[0]:
+                call.probability = None  # it is the one of who was chosen first
             others = targets[place + 1 :]
             newest = await self._serve_from(target, others, call, plan, send)
             if newest is None:
@@ -87,7 +89,7 @@ class Dispatcher:
             if call.tried >= plan.policy.max_attempts - bool(others):
                 return refusal
             wait_s = _wait_s(refusal, retry)
-            if wait_s > retries.MOST_WAIT_S or not budget.take():
+            if wait_s is None or not budget.take():
                 return refusal
             await self.books.post(call)
             await asyncio.sleep(wait_s)
@@ -141,7 +143,7 @@ class Dispatcher:
         return await self.exchange.run(attempt, send, plan.policy)
 
 
-def _wait_s(refusal: Refusal, retry: int) -> float:
+def _wait_s(refusal: Refusal, retry: int) -> float | None:
     if refusal.retry == "now":
         return 0.0
     return retries.back_off_s(retry, told_s=refusal.retry_after_s)

@@ -11,6 +11,7 @@ from costs.facts import State
 from llm.gateway import refusals
 from llm.gateway.attempt import Attempt
 from llm.gateway.books import Books
+from llm.gateway.call import Call
 from llm.gateway.codecs.protocol import (
     ODD_SHAPES,
     BadAnswerError,
@@ -66,7 +67,8 @@ class Exchange:
             _end_refused(attempt, refusal)
             raise RefusedError(refusal) from error
         except asyncio.CancelledError:
-            _end_unfinished(attempt, "client_gone")
+            _, code = _cut_by(attempt.call)
+            _end_unfinished(attempt, code)
             raise
         except Exception:
             _end_unfinished(attempt, "internal_error")
@@ -118,12 +120,12 @@ class Exchange:
         except (BadAnswerError, ErrorInStreamError) as error:
             return await self._break_off(attempt, relay, stream, error)
         except asyncio.CancelledError:
-            # The client has gone: closing the connection stops the provider, and what
+            # The client has gone, or we have to: closing the connection stops the provider, and what
             # it had said until then is billed.
             try:
                 await relay.hear_out(answer)
             finally:
-                self._end_stream(attempt, stream, 499, "client_gone")
+                self._end_stream(attempt, stream, *_cut_by(attempt.call))
             raise
         self._end_stream(attempt, stream, 200)
         await relay.finish()
@@ -166,6 +168,11 @@ class Exchange:
         self.books.close(attempt.call, status, error_code)
         said = orjson.dumps({"content": stream.text})
         self.books.keep(attempt.call, attempt.data, said)
+
+
+def _cut_by(call: Call) -> tuple[int, str]:
+    """Return the status and the code of a call that was called off."""
+    return (499, "client_gone") if call.client_gone else (503, "shutting_down")
 
 
 def _end_unfinished(attempt: Attempt, error_code: str) -> None:

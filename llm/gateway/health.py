@@ -27,6 +27,7 @@ log = logging.getLogger("[LLM]")
 
 PAUSE_S = 60.0
 _SATURATED_S = 1.0
+_MOST_KNOWN = 1000
 
 _LOAD = "SELECT target, state, forced, changed_at, changed_by FROM llm_breaker"
 _CHANGE = """
@@ -153,12 +154,24 @@ class Health:
 
     def _breaker(self, name: str) -> Breaker:
         """Return a target's breaker after hearing what others said of it since."""
+        if len(self._breakers) >= _MOST_KNOWN and name not in self._breakers:
+            self._forget()
         breaker = self._breakers[name]
         if (news := self._news(name)) == "open" and breaker.state == "closed":
             breaker.open(self._clock())
         elif news == "closed" and breaker.state != "closed":
             breaker.close()
         return breaker
+
+    def _forget(self) -> None:
+        """Let go of what has nothing to say: callers may name models without end."""
+        now = self._clock()
+        for name, breaker in list(self._breakers.items()):
+            if breaker.state == "closed":
+                del self._breakers[name]
+        for name, until in list(self._saturated.items()):
+            if until <= now:
+                del self._saturated[name]
 
     def _news(self, name: str) -> str:
         """Return what another process said last, once."""

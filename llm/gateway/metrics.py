@@ -130,10 +130,16 @@ class Metrics:
         sums[self._attempts, attempt.provider, attempt.state] += 1
         if attempt.anomaly:
             sums[self._anomalies, attempt.provider, attempt.anomaly] += 1
-        model, usage = self._label(attempt.model), attempt.usage
-        for kind, name in _KINDS.items():
-            if tokens := getattr(usage, name):
-                sums[self._tokens, model, kind] += tokens
+        used = {
+            kind: tokens
+            for kind, name in _KINDS.items()
+            if (tokens := getattr(attempt.usage, name))
+        }
+        if not used and not attempt.cost_usd:
+            return  # a model that there is not must not take a label from one there is
+        model = self._label(attempt.model)
+        for kind, tokens in used.items():
+            sums[self._tokens, model, kind] += tokens
         if attempt.cost_usd:
             sums[self._cost, model] += float(attempt.cost_usd)
 
@@ -158,7 +164,12 @@ class _Breakers(Collector):
             "1 while a target, or a provider's credential, is left alone.",
             labels=["target"],
         )
-        for target, state in list(self._shared.current.items())[:_MOST_MODELS]:
-            is_open: Any = (state.forced or state.state) == "open"
-            gauge.add_metric([target], float(is_open))
+        left_alone = {
+            target: (state.forced or state.state) == "open"
+            for target, state in self._shared.current.items()
+        }
+        # Those that are open first: they must not be the ones that are cut off.
+        ranked = sorted(left_alone, key=lambda target: not left_alone[target])
+        for target in ranked[:_MOST_MODELS]:
+            gauge.add_metric([target], float(left_alone[target]))
         yield gauge

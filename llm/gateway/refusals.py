@@ -77,6 +77,7 @@ _BY_STATUS: Mapping[int, _Row] = {
     502: _Row("provider_bad_gateway", 502, fallback=False, billed=True),
     503: _Row("provider_overloaded", 503, "later"),
     504: _Row("provider_timeout", 504, fallback=False, billed=True),
+    524: _Row("provider_timeout", 504, fallback=False, billed=True),
     529: _Row("provider_overloaded", 503, "later"),
 }
 _OTHER = _Row("provider_error", 502)

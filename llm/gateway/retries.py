@@ -7,7 +7,7 @@ with twice the load: a tenth of a retry a request, and at least three a second.
 import random
 from dataclasses import dataclass
 
-MOST_WAIT_S = 30.0
+MOST_WAIT_S = 30.0  # that a provider may tell; spread comes on top
 
 _PER_REQUEST = 0.1
 _PER_SECOND = 3.0
@@ -37,12 +37,14 @@ class RetryBudget:
         return True
 
 
-def back_off_s(retry: int, *, told_s: float | None = None) -> float:
-    """Return how long to wait before a retry, counted from 1.
+def back_off_s(retry: int, *, told_s: float | None = None) -> float | None:
+    """Return how long to wait before a retry, counted from 1; None: nobody waits so long.
 
     Never earlier than the provider told, and spread, so that callers who were refused
     together do not come back together.
     """
+    if told_s is not None and told_s > MOST_WAIT_S:
+        return None
     if told_s is not None:
         return told_s * (1 + _SPREAD * random.random())
     return float(_FIRST_BACK_OFF_S * 2 ** (retry - 1) * random.random())

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from costs.facts import Who
+from llm.gateway.bounds import parts
 from llm.snapshot import RouteSnapshot, Target
 
 # How often the fastest strategy tries somebody else, to learn whether he is faster now.
@@ -21,7 +22,7 @@ _EXPECTED_OUTPUT = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a choice may look at. size: the body's bytes."""
+    """What a choice may look at. size: the body's bytes without pictures'."""
 
     who: Who
     body: Mapping[str, Any]
@@ -97,17 +98,21 @@ def unfit(target: Target, asked: Asked) -> str:
 
 def needs(body: Mapping[str, Any]) -> set[str]:
     """Return the abilities that a request cannot do without."""
-    found = set()
+    found = {"chat" if "messages" in body else "embeddings"}
     if body.get("tools"):
         found.add("tools")
-    wanted = body.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
-        found.add("json_schema")
-    for message in body.get("messages") or ():
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            found |= _PARTS.get(str(part.get("type")), set())
+    for wanted in (body.get("response_format"), _output_format(body)):
+        if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
+            found.add("json_schema")
+    for part in parts(body.get("messages")):
+        found |= _PARTS.get(str(part.get("type")), set())
     return found
+
+
+def _output_format(body: Mapping[str, Any]) -> Any:
+    """Return Messages' word for a response format."""
+    config = body.get("output_config")
+    return config.get("format") if isinstance(config, dict) else None
 
 
 _PARTS: Mapping[str, set[str]] = {

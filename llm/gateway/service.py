@@ -5,11 +5,14 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from devora_ops.common.errors import DevoraError
 from devora_ops.common.snapshots import Snapshot
 from llm.gateway import validation
 from llm.gateway.answering import Answering
 from llm.gateway.books import Books
+from llm.gateway.bounds import text_size
 from llm.gateway.caching import policy_of, read_wish
 from llm.gateway.call import Call
 from llm.gateway.expansion import PROMPT_PREFIX, Expand, Expanded
@@ -83,7 +86,9 @@ class Service:
         """
         if call.key.limits:
             call.admission = self.limiter.ask(
-                call.key.limits, tokens=len(raw) // _BYTES_A_TOKEN, owner=call.id_text
+                call.key.limits,
+                tokens=text_size(raw) // _BYTES_A_TOKEN,
+                owner=call.id_text,
             )
 
     async def _serve(
@@ -95,6 +100,7 @@ class Service:
         call.requested = validation.check_model(body)
         wish = read_wish(cache_control, body)
         expanded = await self._expand(call, body)
+        size = text_size(orjson.dumps(call.body) if expanded else raw)
         call.format.check(call.body)
         call.stream = bool(call.body.get("stream"))
         if end_user := call.format.end_user(call.body):
@@ -102,7 +108,7 @@ class Service:
         plan = make_plan(
             self.catalogue.current,
             call.body.pop("model", call.requested),
-            Asked(call.who, call.body, len(raw)),
+            Asked(call.who, call.body, size),
             self.market,
         )
         call.route, call.probability = plan.route, plan.probability

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from devora_ops.common.errors import InvalidRequest
 from llm.providers.counts import ToldUsage, count, details, inclusive, is_count
 from llm.snapshot import Upstream
 
@@ -46,6 +47,14 @@ def prepare(
     max_tokens: injected when the request names none, because what is not bounded
     cannot be held for.
     """
+    if upstream.kind == "openrouter":
+        for name in ("models", "route"):
+            if name in body:
+                raise InvalidRequest(
+                    f"`{name}` would be served at another model's price: make a route.",
+                    code="unknown_parameter",
+                    param=name,
+                )
     prepared = {**body, "model": model}
     if output_limit(body) is None:
         # OpenAI's newer models refuse the old name, other servers the new one.

@@ -163,10 +163,13 @@ def judged(file: Path, rates: Rates) -> Verdict:
     rates: USD per token by `provider/name`.
     """
     entries = [entry for entry in journal.read(file) if entry.attempt]
-    exported = [_row(line) for line in _said("ledger_export", since="2000-01-01")]
+    accepted = Counter(str(it.attempt) for it in entries if it.event == "accepted")
+    rows = [_row(line) for line in _said("ledger_export", since="2000-01-01")]
+    # What another upstream served, whose prices are none of these, is not in the file.
+    exported = [it for it in rows if it.attempt in accepted or it.model in rates]
     models = {row.attempt: row.model for row in exported}
     return Verdict(
-        Counter(str(each.attempt) for each in entries if each.event == "accepted"),
+        accepted,
         _bills(entries, models, rates),
         exported,
         _said("verify_ledger"),

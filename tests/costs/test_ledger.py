@@ -272,3 +272,15 @@ async def test_the_sweeper_leaves_its_own_living_holds_alone(books: Books):
     )
     await books.ledger.sweep()
     assert await books.counter(budget) == (0, ONE_CENT)
+
+
+async def test_a_hold_that_cannot_be_written_costs_no_other_its_own(books: Books):
+    budget = await books.budget("1")
+
+    answers = await asyncio.gather(
+        *(books.hold(budget, amount=Decimal(it)) for it in ("0.01", "-1", "0.01")),
+        return_exceptions=True,
+    )
+
+    assert [isinstance(answer, Held) for answer in answers] == [True, False, True]
+    assert await books.counter(budget) == (0, 2 * ONE_CENT)

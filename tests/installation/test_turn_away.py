@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -31,7 +32,7 @@ async def _app(scope, receive, send):
 
 
 @contextlib.asynccontextmanager
-async def _serving() -> AsyncIterator[int]:
+async def _serving(**settings: Any) -> AsyncIterator[int]:
     port = free_port()
     config = uvicorn.Config(
         _app,
@@ -40,6 +41,7 @@ async def _serving() -> AsyncIterator[int]:
         log_level="error",
         lifespan="on",
         log_config=None,
+        **settings,
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
@@ -97,8 +99,61 @@ async def test_one_who_wants_no_more_is_let_go():
         asked = _ask(b"full", headers=b"Connection: close\r\n")
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(asked)
-        assert await asyncio.wait_for(reader.read(), 5) == _FULL
+        told = await asyncio.wait_for(reader.read(), 5)
         writer.close()
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert told.endswith(b"full")
+
+
+async def test_the_last_answer_says_that_it_is_the_last():
+    async with _serving() as port:
+        asked = b"POST /full HTTP/1.0\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(asked)
+        told = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+    assert b"connection: close\r\n" in told
+    assert told.endswith(b"full")
+
+
+async def test_a_head_has_no_body():
+    async with _serving() as port:
+        asked = b"HEAD /full HTTP/1.1\r\nHost: here\r\n\r\n"
+        told = await _told(port, asked, _ask(b"room"), answers=b"ok")
+    assert told.startswith(_FULL.removesuffix(b"full") + _OK)
+
+
+async def test_one_who_reads_no_answer_is_cut_off():
+    async with _serving() as port:
+        assert await asyncio.to_thread(_is_cut_off, port)
+
+
+def _is_cut_off(port: int) -> bool:
+    """Ask without end and read nothing; say whether that was ended."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        for _ in range(2000):
+            try:
+                caller.sendall(_ask(b"full") * 1000)
+            except ConnectionError:
+                return True
+    return False
+
+
+async def test_what_is_left_of_a_refused_request_holds_no_connection():
+    async with _serving(timeout_keep_alive=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_ASK % (b"full", 10, b"") + b"half")
+        assert await reader.read(len(_FULL)) == _FULL
+        writer.write(b"more")
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+async def test_hundreds_may_wait_behind_one():
+    async with _serving() as port:
+        asked = _ask(b"room") + _ask(b"full") * 1500 + _ask(b"room")
+        told = await _told(port, asked, answers=b"ok", times=2)
+    assert told.count(b"full") == 1500
 
 
 @pytest.mark.parametrize("waiting", [40])

@@ -106,3 +106,14 @@ def test_an_open_breaker_lets_at_most_one_call_pass_every_cool_down(steps):
             breaker.abandoned(permit)
         if permit.probe and outcome == "f":
             assert breaker.ask(now + COOL_DOWN_S - 0.001) is None
+
+
+def test_a_probe_that_takes_its_time_lets_others_try():
+    breaker = opened()
+    long = breaker.ask(COOL_DOWN_S)
+    second = breaker.ask(2 * COOL_DOWN_S)
+    assert second == Permit(probe=True)
+    assert breaker.ask(2 * COOL_DOWN_S) is None
+    assert breaker.succeeded(second, 2 * COOL_DOWN_S + 1)
+    assert not breaker.failed(long, 2 * COOL_DOWN_S + 2)
+    assert breaker.ask(2 * COOL_DOWN_S + 2) == Permit()

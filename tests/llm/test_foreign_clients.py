@@ -3,11 +3,13 @@
 import asyncio
 from typing import Any
 
+import httpx
 import openai
 import pydantic
 import pytest
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
+from tests.fakes.upstream import model_of, running
 from tests.installation_under_test import Caller, Installation
 
 
@@ -89,3 +91,128 @@ def test_langchain_embeds(installation: Installation, caller: Caller):
         max_retries=0,
     )
     assert len(embeddings.embed_documents(["one", "two"])) == 2
+
+
+def test_openai_parses_a_structure_and_streams_side_by_side(
+    installation: Installation, caller: Caller
+):
+    class Answer(pydantic.BaseModel):
+        place: str
+
+    client = openai.AsyncOpenAI(
+        base_url=f"{installation.url}/v1", api_key=caller.key, max_retries=0
+    )
+    ask: Any = {
+        "model": "simulator/gpt-5.2",
+        "messages": [{"role": "user", "content": "Where?"}],
+    }
+
+    async def streamed() -> str:
+        stream = await client.chat.completions.create(**ask, stream=True)
+        return "".join([it.choices[0].delta.content or "" async for it in stream])
+
+    async def both() -> Any:
+        async with client:
+            parse = client.chat.completions.parse(**ask, response_format=Answer)
+            return await asyncio.gather(parse, streamed())
+
+    parsed, text = asyncio.run(both())
+    assert isinstance(parsed.choices[0].message.parsed, Answer)
+    assert text
+
+
+def test_openai_is_given_tools_called_side_by_side(
+    installation: Installation, caller: Caller
+):
+    client = openai.OpenAI(
+        base_url=f"{installation.url}/v1", api_key=caller.key, max_retries=0
+    )
+    calls = [
+        {
+            "id": f"call_{name}",
+            "type": "function",
+            "function": {"name": name, "arguments": '{"place": "Lyon"}'},
+        }
+        for name in ("weather", "time")
+    ]
+    message = {"role": "assistant", "content": None, "tool_calls": calls}
+    with running() as upstream:
+        model = model_of(installation, upstream)
+        upstream.say(
+            {
+                "choices": [
+                    {"index": 0, "message": message, "finish_reason": "tool_calls"}
+                ],
+                "usage": {
+                    "prompt_tokens": 3,
+                    "completion_tokens": 1,
+                    "total_tokens": 4,
+                },
+            }
+        )
+        answer = client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "How is it?"}]
+        )
+    told = answer.choices[0].message.tool_calls or []
+    assert [it.model_dump(exclude_none=True) for it in told] == calls
+
+
+def test_what_a_chat_asks_for_arrives_as_it_was_said(
+    installation: Installation, caller: Caller
+):
+    body: dict[str, Any] = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is this?"},
+                    {
+                        "type": "image_url",
+                        "image_url": {
+                            "url": "data:image/png;base64,aGk=",
+                            "detail": "low",
+                        },
+                    },
+                ],
+            },
+        ],
+        "n": 2,
+        "seed": 7,
+        "logprobs": True,
+        "top_logprobs": 3,
+        "temperature": 0.3,
+        "stop": ["\n\n"],
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {}}}],
+        "tool_choice": "auto",
+        "parallel_tool_calls": False,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "seen", "schema": {"type": "object"}},
+        },
+        "max_completion_tokens": 50,
+        "something_new": {"that": ["we", "do not know"]},
+    }
+    with running() as upstream:
+        model = model_of(installation, upstream)
+        upstream.say(
+            {
+                "choices": [
+                    {"index": 0, "message": {"role": "assistant", "content": "x"}}
+                ],
+                "usage": {
+                    "prompt_tokens": 3,
+                    "completion_tokens": 1,
+                    "total_tokens": 4,
+                },
+            }
+        )
+        answer = httpx.post(
+            f"{installation.url}/v1/chat/completions",
+            json={"model": model, **body},
+            headers=caller.headers,
+            timeout=30,
+        )
+        assert answer.status_code == 200
+        (asked,) = upstream.asked
+    assert asked == {"model": "m", **body}

@@ -259,3 +259,37 @@ def test_millions_of_values_are_refused_at_once(
     )
     assert answer.status_code in (400, 413)
     assert answer.json()["error"]["code"] == "payload_too_large"
+
+
+FUNCTION = {"name": "f", "parameters": "x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "param"),
+    [
+        ("chat/completions", {"tools": ["x"]}, "tools[0]"),
+        (
+            "chat/completions",
+            {"tools": [{"type": "function", "function": FUNCTION}]},
+            "tools[0].function.parameters",
+        ),
+        ("chat/completions", {"tools": [{"max_uses": -1}]}, "tools[0].max_uses"),
+        ("messages", {"tools": [{"max_uses": 10**14}]}, "tools[0].max_uses"),
+        ("embeddings", {"messages": 5}, "messages"),
+        ("embeddings", {"messages": ["x"]}, "messages"),
+        ("embeddings", {"tools": 5}, "tools"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_it_costs_anything(
+    installation: Installation, caller: Caller, path: str, fields: Any, param: str
+):
+    body = {"model": "simulator/sim-instant", "max_tokens": 5}
+    if path == "embeddings":
+        body |= {"input": "x"}
+    else:
+        body |= {"messages": [{"role": "user", "content": "x"}]}
+    answer = httpx.post(
+        f"{installation.url}/v1/{path}", json={**body, **fields}, headers=caller.headers
+    )
+    assert answer.status_code == 400
+    assert param in answer.text

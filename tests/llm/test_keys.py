@@ -1,6 +1,7 @@
 """Keys in use: limits that hold, a last use that shows, a successor with an overlap."""
 
 import asyncio
+import base64
 import datetime as dt
 import uuid
 from typing import Any
@@ -136,3 +137,33 @@ def test_a_successor_works_beside_the_old_key_until_the_overlap_is_over(
         )
     wait_until(lambda: ask(installation, caller).status_code == 401)
     assert ask(installation, successor).status_code == 200
+
+
+def test_a_successor_of_a_key_that_ends_ends_with_it(installation: Installation):
+    caller = installation.caller()
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(days=3)
+    with installation.orm():
+        from llm.models import ApiKey
+        from llm.services import apikey_rotate
+
+        old = ApiKey.objects.get(public_id=caller.key.split("_")[2])
+        old.expires_at = end
+        old.save()
+        token = apikey_rotate(key=old, overlap=dt.timedelta(hours=1), actor="test")
+        assert ApiKey.objects.get(public_id=token.split("_")[2]).expires_at == end
+        old.refresh_from_db()
+        assert old.expires_at < end
+
+
+def test_a_picture_does_not_count_as_text(installation: Installation):
+    caller = limited(installation, owner="key", tokens_per_minute=2000)
+    assert ask(installation, caller).status_code == 200
+    picture = base64.b64encode(b"picture" * 10_000).decode()
+    part = {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{picture}"},
+    }
+    seen = ask(installation, caller, messages=[{"role": "user", "content": [part]}])
+    assert seen.status_code == 200
+    text = [{"role": "user", "content": "words " * 10_000}]
+    assert ask(installation, caller, messages=text).status_code == 429

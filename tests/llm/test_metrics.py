@@ -1,14 +1,18 @@
 """What Prometheus is told, and who may ask."""
 
+import datetime as dt
 import uuid
 from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from costs.pricing import Usage
 from devora_ops.metrics import MetricsEndpoint
-from llm.gateway.health import breakers
+from llm.gateway.health import SharedState, breakers
 from llm.gateway.metrics import Metrics
 from tests.installation_under_test import Installation, wait_until
 
@@ -96,3 +100,51 @@ async def test_with_a_token_whoever_has_it_is_told():
     assert await asked(endpoint, client="10.0.0.7", token="s3cret") == 200
     assert await asked(endpoint, client="127.0.0.1", token="wrong") == 401
     assert await asked(endpoint, client="127.0.0.1") == 401
+
+
+def _tried(model: str, **used: Any) -> Any:
+    usage = Usage(**used)
+    return SimpleNamespace(
+        call=None,
+        attempts=[
+            SimpleNamespace(
+                provider="p",
+                state="settled",
+                anomaly="",
+                model=model,
+                usage=usage,
+                cost_usd=None,
+            )
+        ],
+    )
+
+
+def test_names_that_nobody_serves_take_no_label():
+    metrics = Metrics(breakers())
+    metrics.count([_tried(f"p/typo-{n}") for n in range(150)])
+    metrics.count([_tried("p/real", input=7)])
+    told = samples(metrics.text().decode())
+    assert told["devora_tokens_total", "input", "p/real"] == 7
+    assert not any("p/typo" in label for key in told for label in key)
+
+
+def test_models_beyond_a_hundred_are_one():
+    metrics = Metrics(breakers())
+    metrics.count([_tried(f"p/m{n}", input=1) for n in range(150)])
+    told = samples(metrics.text().decode())
+    models = {
+        key[2]: value for key, value in told.items() if key[0] == "devora_tokens_total"
+    }
+    assert len(models) == 101
+    assert models["other"] == 50
+
+
+def test_of_many_breakers_those_that_are_open_are_told():
+    shared = breakers()
+    now = dt.datetime.now(dt.UTC)
+    shared.current = {
+        **{f"p/m{n}": SharedState("closed", "", now, None) for n in range(150)},
+        "p/broken": SharedState("open", "", now, None),
+    }
+    told = samples(Metrics(shared).text().decode())
+    assert told["devora_breaker_open", "p/broken"] == 1

@@ -268,3 +268,13 @@ def test_usage_comes_without_being_asked_for(
     chosen, usual = upstream.asked
     assert chosen["usage"] == {"include": False}  # passes as any other field does
     assert "usage" not in usual
+
+
+@pytest.mark.parametrize("field", ["models", "route"])
+def test_another_model_cannot_be_named_beside_the_one_that_is_held_for(
+    installation: Installation, router: str, caller: Caller, field: str
+):
+    model = named(router, "instant")
+    answer = ask(installation, caller, model, **{field: ["dear/model"]})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == field

@@ -25,13 +25,18 @@ def test_a_quiet_provider_may_be_asked_again_three_times_a_second():
 
 @given(st.integers(1, 5), st.floats(0, 30))
 def test_nobody_comes_back_earlier_than_told(retry, told):
-    waits = [back_off_s(retry, told_s=told) for _ in range(50)]
+    waits = [back_off_s(retry, told_s=told) or 0.0 for _ in range(50)]
     assert min(waits) >= told
     assert max(waits) <= told * 1.4
 
 
 def test_back_off_doubles_and_is_spread_over_its_whole_length():
     for retry, longest in ((1, 0.5), (2, 1.0), (3, 2.0)):
-        waits = [back_off_s(retry) for _ in range(300)]
+        waits = [back_off_s(retry) or 0.0 for _ in range(300)]
         assert 0 <= min(waits) < 0.2 * longest
         assert 0.8 * longest < max(waits) <= longest
+
+
+@given(st.integers(1, 5), st.floats(30.01, 4000))
+def test_nobody_waits_for_longer_than_half_a_minute(retry, told):
+    assert back_off_s(retry, told_s=told) is None

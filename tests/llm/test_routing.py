@@ -73,6 +73,12 @@ def content(kind: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"type": kind}]}]}
 
 
+def result_with(kind: str) -> dict[str, Any]:
+    """Return a body in which a tool answered with such a part."""
+    result = {"type": "tool_result", "content": [{"type": kind}]}
+    return {"messages": [{"role": "user", "content": [result]}]}
+
+
 @pytest.mark.parametrize(
     ("ability", "body"),
     [
@@ -82,6 +88,8 @@ def content(kind: str) -> dict[str, Any]:
         ("vision", content("image")),
         ("pdf", content("file")),
         ("audio", content("input_audio")),
+        ("json_schema", {"output_config": {"format": {"type": "json_schema"}}}),
+        ("vision", result_with("image")),
     ],
 )
 def test_a_target_that_lacks_an_ability_falls_out(ability, body):
@@ -311,3 +319,25 @@ def test_conditions_that_mean_nothing_are_a_form_error(conditions: str):
     )
     assert answer.status_code == 200
     assert not Route.objects.exists()
+
+
+def test_a_chat_goes_to_models_that_chat(installation: Installation):
+    with installation.orm():
+        from llm.models import Provider
+        from llm.services import model_ensure
+
+        provider = Provider.objects.get(slug="simulator")
+        made = {
+            like: model_ensure(
+                provider=provider, name=f"like-{uuid.uuid4().hex[:6]}", like=like
+            ).abilities
+            for like in ("openai/gpt-5.2", "openai/text-embedding-3-small")
+        }
+    chats, embeds = made.values()
+    assert (chats["chat"], chats["embeddings"], chats["audio"]) == (True, False, False)
+    assert (embeds["chat"], embeds["embeddings"]) == (False, True)
+    chosen, choice = names(
+        "priority", target("embeds", abilities=embeds), target("chats", abilities=chats)
+    )
+    assert chosen == ["chats"]
+    assert choice.left_out == {"p/embeds": "it lacks the ability `chat`"}

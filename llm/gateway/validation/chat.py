@@ -9,6 +9,7 @@ from llm.gateway.validation.fields import (
     between,
     check_fields,
     check_names,
+    check_uses,
     depth_of,
     flag,
     is_base64,
@@ -94,13 +95,24 @@ def _logit_bias(value: Any, name: str) -> None:
 def _tools(value: Any, name: str) -> None:
     if not isinstance(value, list):
         refuse("`tools` must be a list.", name)
-    names = [
-        tool["function"].get("name")
-        for tool in value
-        if isinstance(tool, dict) and isinstance(tool.get("function"), dict)
-    ]
+    for place, tool in enumerate(value):
+        _check_tool(tool, f"{name}[{place}]")
+    functions = [tool["function"] for tool in value if tool.get("function")]
+    names = [function.get("name") for function in functions]
     if len(set(map(str, names))) != len(names):
         refuse("Two tools have the same name.", name, "duplicate")
+
+
+def _check_tool(tool: Any, where: str) -> None:
+    if not isinstance(tool, dict):
+        refuse("A tool must be an object.", where)
+    function = tool.get("function")
+    if function is not None and not isinstance(function, dict):
+        refuse("A tool's `function` must be an object.", f"{where}.function")
+    parameters = (function or {}).get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
+        refuse("`parameters` must be an object.", f"{where}.function.parameters")
+    check_uses(tool, where)
 
 
 def _response_format(value: Any, name: str) -> None:

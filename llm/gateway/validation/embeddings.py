@@ -18,6 +18,9 @@ from llm.gateway.validation.fields import (
 def check_embeddings(body: Mapping[str, Any]) -> None:
     """Refuse an embeddings body that no provider could serve; raises InvalidRequest."""
     check_names(body)
+    for name in ("messages", "tools"):
+        if name in body:
+            refuse(f"Embeddings take no `{name}`.", name, "unknown_parameter")
     given = body.get("input")
     if given is None:
         refuse("Send `input`.", "input", "missing")

@@ -82,6 +82,13 @@ def one_of(*allowed: str) -> Check:
     return check
 
 
+def check_uses(tool: Mapping[str, Any], where: str) -> None:
+    """Refuse a tool's `max_uses` that says nothing of what it may cost."""
+    most = tool.get("max_uses")
+    if most is not None and (type(most) is not int or not 1 <= most <= 1000):
+        refuse("`max_uses` must be between 1 and 1000.", f"{where}.max_uses", "range")
+
+
 def an_object(value: Any, name: str) -> None:
     if not isinstance(value, dict):
         refuse(f"`{name}` must be an object.", name)

@@ -9,6 +9,7 @@ from llm.gateway.validation.fields import (
     between,
     check_fields,
     check_names,
+    check_uses,
     flag,
     is_base64,
     positive,
@@ -88,6 +89,7 @@ def _tools(value: Any, name: str) -> None:
     for place, tool in enumerate(value):
         if not isinstance(tool, dict):
             refuse("A tool must be an object.", f"{name}[{place}]")
+        check_uses(tool, f"{name}[{place}]")
 
 
 _FIELDS: Mapping[str, Check] = {
