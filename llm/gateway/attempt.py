@@ -18,7 +18,12 @@ from costs.snapshot import Budgets, PriceBook
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
 from llm.gateway.bills import charge, most_charged
-from llm.gateway.bounds import input_bound, most_believed, web_searches_bound
+from llm.gateway.bounds import (
+    input_bound,
+    most_believed,
+    most_believed_searches,
+    web_searches_bound,
+)
 from llm.gateway.call import Call, usd
 from llm.gateway.codecs import Codec
 from llm.providers.openrouter import Bill
@@ -159,7 +164,7 @@ class Attempt:
     def _believed(self, told: Usage) -> Usage:
         most_in, most_out = self.bounds
         believed = told.within(most_believed(most_in), most_out)
-        most_searches = web_searches_bound(self.payload)
+        most_searches = most_believed_searches(self.payload)
         if believed.web_searches <= most_searches:
             return believed
         return replace(believed, web_searches=most_searches)

@@ -42,6 +42,11 @@ def most_believed(bound: int) -> int:
     return 4 * bound + _HIDDEN_PROMPT
 
 
+def most_believed_searches(payload: Mapping[str, Any]) -> int:
+    """Return the most web searches that a provider is believed: some search unasked."""
+    return max(web_searches_bound(payload), _MOST_SEARCHES)
+
+
 def web_searches_bound(payload: Mapping[str, Any]) -> int:
     """Bound the web searches that a request may be billed for."""
     searches = int("web_search_options" in payload)
