@@ -34,6 +34,8 @@ class SheddingProtocol(HttpToolsProtocol):
             and self.timeout_keep_alive_task is None
             and not self.pipeline
             and not self.transport.is_closing()
+            # What became a socket lives by its own rules.
+            and self.transport.get_protocol() is self
         ):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler

@@ -9,9 +9,9 @@ _IMAGE_TOKENS = 8192
 # A document's pages become text and pictures, a film many: bytes say little of either.
 _DOCUMENT_TOKENS = 500_000
 _BULKY = ("file", "document", "input_audio", "audio_url", "video_url")
-_MOST_SEARCHES, _MOST_TOLD_SEARCHES = 20, 1000
+_MOST_SEARCHES, MOST_TOLD_SEARCHES = 20, 1000
 _WRAPPING, _TOOLS = 16, 1024
-_SHORT = 4096
+_WITH_BASE64 = (b"base64", b"input_audio")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{2048,}")
 _HIDDEN_PROMPT = 20_000
 
@@ -53,7 +53,7 @@ def web_searches_bound(payload: Mapping[str, Any]) -> int:
     for tool in payload.get("tools") or ():
         if str(tool.get("type", "")).startswith("web_search"):
             most = tool.get("max_uses")
-            told = type(most) is int and 0 <= most <= _MOST_TOLD_SEARCHES
+            told = type(most) is int and 0 <= most <= MOST_TOLD_SEARCHES
             searches += most if told else _MOST_SEARCHES
     return searches
 
@@ -63,8 +63,8 @@ def text_size(raw: bytes) -> int:
 
     What is so long and without a space is base64; there is little text in its tokens.
     """
-    if len(raw) <= _SHORT:
-        return len(raw)
+    if not any(word in raw for word in _WITH_BASE64):
+        return len(raw)  # looking for the words is much cheaper than for what is long
     return len(raw) - sum(len(found[0]) for found in _BASE64.finditer(raw))
 
 

@@ -120,8 +120,8 @@ class Exchange:
         except (BadAnswerError, ErrorInStreamError) as error:
             return await self._break_off(attempt, relay, stream, error)
         except asyncio.CancelledError:
-            # The client has gone, or we have to: closing the connection stops the provider, and what
-            # it had said until then is billed.
+            # The client has gone, or we have to: closing the connection stops the
+            # provider, and what it had said until then is billed.
             try:
                 await relay.hear_out(answer)
             finally:

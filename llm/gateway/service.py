@@ -56,8 +56,9 @@ class Service:
             return
         watched = self.watch.begin(call, receive)
         try:
-            self._ask_for_room(call, raw)
-            await self._serve(call, raw, _cache_control(scope), send)
+            size = text_size(raw)
+            self._ask_for_room(call, size)
+            await self._serve(call, raw, size, _cache_control(scope), send)
         except DevoraError as error:
             await self._refuse(call, error, send)
         except asyncio.CancelledError:
@@ -79,7 +80,7 @@ class Service:
         body = call.format.error(error, call.request_id)
         await send_error(send, error, headers, body=body)
 
-    def _ask_for_room(self, call: Call, raw: bytes) -> None:
+    def _ask_for_room(self, call: Call, size: int) -> None:
         """Begin to count the call under the limits of its key and agent.
 
         It is read meanwhile, and waits before anything is done for it.
@@ -87,12 +88,17 @@ class Service:
         if call.key.limits:
             call.admission = self.limiter.ask(
                 call.key.limits,
-                tokens=text_size(raw) // _BYTES_A_TOKEN,
+                tokens=size // _BYTES_A_TOKEN,
                 owner=call.id_text,
             )
 
     async def _serve(
-        self, call: Call, raw: bytes, cache_control: str | None, send: Send
+        self,
+        call: Call,
+        raw: bytes,
+        size: int,
+        cache_control: str | None,
+        send: Send,
     ) -> None:
         if len(raw) > _BIG_BYTES:  # reading it is work that a limit has to hold back
             await call.admitted()
@@ -100,7 +106,8 @@ class Service:
         call.requested = validation.check_model(body)
         wish = read_wish(cache_control, body)
         expanded = await self._expand(call, body)
-        size = text_size(orjson.dumps(call.body) if expanded else raw)
+        if expanded:  # what its prompt adds is asked too
+            size = text_size(orjson.dumps(call.body))
         call.format.check(call.body)
         call.stream = bool(call.body.get("stream"))
         if end_user := call.format.end_user(call.body):

@@ -25,6 +25,11 @@ async def _app(scope, receive, send):
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
         return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        return
     await receive()
     headers = [(b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -146,6 +151,22 @@ async def test_what_is_left_of_a_refused_request_holds_no_connection():
         assert await reader.read(len(_FULL)) == _FULL
         writer.write(b"more")
         assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+async def test_a_socket_on_a_used_connection_stays_open():
+    async with _serving(timeout_keep_alive=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_ask(b"room"))
+        await reader.readuntil(b"ok")
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(), 2)
         writer.close()
 
 

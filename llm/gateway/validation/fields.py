@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from devora_ops.common.errors import InvalidRequest
+from llm.gateway.bounds import MOST_TOLD_SEARCHES
 
 Check = Callable[[Any, str], None]
 
@@ -85,8 +86,8 @@ def one_of(*allowed: str) -> Check:
 def check_uses(tool: Mapping[str, Any], where: str) -> None:
     """Refuse a tool's `max_uses` that says nothing of what it may cost."""
     most = tool.get("max_uses")
-    if most is not None and (type(most) is not int or not 1 <= most <= 1000):
-        refuse("`max_uses` must be between 1 and 1000.", f"{where}.max_uses", "range")
+    if most is not None:
+        positive(MOST_TOLD_SEARCHES)(most, f"{where}.max_uses")
 
 
 def an_object(value: Any, name: str) -> None:
