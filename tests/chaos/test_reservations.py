@@ -83,7 +83,7 @@ def test_no_money_stays_set_aside_whatever_goes_wrong(
     how = f"{count:,} calls at {rate:.0f}/s; {_told(load)}"
     figures.measure(promises.LEAKED, float(verdict.reserved_usd), how)
     figures.measure(promises.LEASE, holds.oldest_s, "a first byte has 60 s")
-    verdict.assert_sound()
+    verdict.assert_sound(estimates=figures.judged)
     assert verdict.reserved_usd == 0
     assert verdict.held == []
     assert verdict.unknown
