@@ -17,7 +17,7 @@ UVICORN = (
 )
 PRODUCT = (
     *(*UVICORN, "--loop", "devora_ops.listening:Loop"),
-    *("--http", "devora_ops.turn_away:SheddingProtocol"),
+    *("--http", "devora_ops.http_protocol:GuardedProtocol"),
     "devora_ops.asgi:application",
 )
 PROXY = (*UVICORN, "benchmarks.bare_proxy:over_aiohttp")

@@ -27,11 +27,11 @@ from devora_ops import celery
 from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
+from devora_ops.http_protocol import TURN_AWAY
 from devora_ops.metrics import MetricsEndpoint
 from devora_ops.orphans import hurry_when_orphaned
 from devora_ops.probes import Probes
 from devora_ops.quality_metrics import QualityMetrics
-from devora_ops.turn_away import TURN_AWAY
 from llm.gateway.app import Gateway, GatewayConfig
 from llm.gateway.http import Receive, Scope, Send
 

@@ -85,7 +85,7 @@ def web_arguments(*, port: int, processes: int) -> list[str]:
         # Longer than clients keep idle connections, or they would write into closed ones.
         "--timeout-keep-alive": 75,
         "--loop": "devora_ops.listening:Loop",
-        "--http": "devora_ops.turn_away:SheddingProtocol",
+        "--http": "devora_ops.http_protocol:GuardedProtocol",
         "--ws": "devora_ops.handshakes:HandshakeProtocol",
         "--ws-max-size": 65_536,
     }

@@ -69,7 +69,7 @@ class Installation(Provisioning):
                 *("--port", str(self.port), "--log-level", "warning"),
                 *("--timeout-graceful-shutdown", "5"),
                 *("--loop", "devora_ops.listening:Loop"),
-                *("--http", "devora_ops.turn_away:SheddingProtocol"),
+                *("--http", "devora_ops.http_protocol:GuardedProtocol"),
                 *("--ws", "devora_ops.handshakes:HandshakeProtocol"),
             ],
             cwd=ROOT,

@@ -4,6 +4,7 @@ refuse ── an error status, journalled as refused
 answer ── accepted, held, waited for, sent whole or in part ── always billed
 """
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -128,6 +129,9 @@ class Exchange:
                 return
             await self._take(step)
             tally.add(step)
+            # A stream that is never held up would be said whole before anybody else is
+            # served, and no provider is like that.
+            await asyncio.sleep(0)
         await self.connection.finish()
 
     async def _take(self, step: Step) -> None:

@@ -79,8 +79,10 @@ class Answer:
         self._connection.go_on()
         return self._taken()
 
-    def arrived(self) -> bytes:
-        """Return what has come of the body and was not read, without waiting."""
+    def cut_off(self) -> bytes:
+        """Have no more of it; return what has come of the body and was not read."""
+        if not self.complete:
+            self._connection.close()
         return self._taken()
 
     def fail(self, error: OSError) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -21,6 +21,7 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.http import Send, send_bytes
 from llm.gateway.refusals import Refusal
 from llm.gateway.relay import Relay
+from llm.gateway.slices import Turns
 from llm.gateway.upstream import Answer, UpstreamClient
 from llm.policy import RoutePolicy
 
@@ -42,6 +43,7 @@ class Exchange:
 
     client: UpstreamClient
     books: Books
+    turns: Turns = field(default_factory=Turns)
 
     async def run(
         self, attempt: Attempt, send: Send, policy: RoutePolicy
@@ -114,7 +116,7 @@ class Exchange:
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise RefusedError(refusals.bad_response("is no event stream"))
         stream = attempt.codec.stream(attempt.call.body)
-        relay = Relay(attempt.call, send, stream)
+        relay = Relay(attempt.call, send, stream, self.turns)
         try:
             await relay.run(answer)
         except (BadAnswerError, ErrorInStreamError) as error:

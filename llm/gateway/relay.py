@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from llm.gateway.call import Call, usd
@@ -15,6 +16,7 @@ from llm.gateway.codecs.protocol import (
 )
 from llm.gateway.connection import Answer
 from llm.gateway.http import Send
+from llm.gateway.slices import Turns, slices
 from llm.gateway.sse import EventSplitter, EventTooLongError
 
 KEEP_ALIVE_S = 15.0
@@ -47,10 +49,13 @@ class Relay:
     begins with an error can still be served by somebody else.
     """
 
-    def __init__(self, call: Call, send: Send, stream: StreamCodec) -> None:
+    def __init__(
+        self, call: Call, send: Send, stream: StreamCodec, turns: Turns
+    ) -> None:
         self._call = call
         self._send = send
         self._stream = stream
+        self._turns = turns
         self._splitter = EventSplitter()
         self._sending = asyncio.Lock()
         self.begun = False
@@ -75,13 +80,23 @@ class Relay:
             raise BadAnswerError("ended too early")
 
     async def hear_out(self, answer: Answer) -> None:
-        """Meter what has arrived and nobody will read: it was said, so it is billed."""
+        """Meter what has arrived and nobody will read: it was said, so it is billed.
+
+        When many hang up at once, they are heard out one after the other.
+        """
+        parts: deque[bytes] = deque()
         try:
             await asyncio.sleep(0)  # what waits in the socket is taken in meanwhile
+            parts.extend(slices(answer.cut_off()))
+            while parts:
+                await self._turns.take(len(parts[0]))
+                self._meter(parts.popleft())
+            # Its tokens are counted next, if the provider did not tell how many.
+            await self._turns.take(len(self._stream.text))
         finally:
-            with contextlib.suppress(*_BROKEN):
-                for event in self._splitter.feed(answer.arrived()):
-                    self._stream.feed(event)
+            # Called off again: nobody waits any more, but what was said is billed.
+            for part in (*parts, *slices(answer.cut_off())):
+                self._meter(part)
 
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
@@ -101,17 +116,29 @@ class Relay:
 
     async def _relay(self, answer: Answer) -> None:
         while piece := await answer.piece():
-            events: list[bytes] = []
-            try:
-                for event in self._splitter.feed(piece):
-                    events += self._stream.feed(event)
-                    if self._stream.ended:
-                        return
-            finally:
-                # One write for all that came together; what came before an error too.
-                await self._pass_on(events)
+            for part in slices(piece):
+                await self._turns.take(len(part))
+                await self._relay_part(part)
+                if self._stream.ended:
+                    return
         if last := self._splitter.rest():  # some servers leave its blank line out
             await self._pass_on(self._stream.feed(last))
+
+    async def _relay_part(self, part: bytes) -> None:
+        events: list[bytes] = []
+        try:
+            for event in self._splitter.feed(part):
+                events += self._stream.feed(event)
+                if self._stream.ended:
+                    return
+        finally:
+            # One write for all that came together; what came before an error too.
+            await self._pass_on(events)
+
+    def _meter(self, part: bytes) -> None:
+        with contextlib.suppress(*_BROKEN):
+            for event in self._splitter.feed(part):
+                self._stream.feed(event)
 
     async def _pass_on(self, events: Sequence[bytes]) -> None:
         self._collect(events)

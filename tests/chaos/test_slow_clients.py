@@ -127,6 +127,8 @@ def test_half_open_connections_hold_up_nobody(
     memory = shared.webs[0].rss_bytes()
 
     with SlowClients([*slow, *readers], port=front) as clients:
+        # To make up so much text takes the simulator a moment, which is not ours.
+        wait_until(lambda: all(it.heard for it in readers))
         load = _offer(front, make, per_second, seconds)
         # The fault was there: nothing of theirs was whole, and they were shown out.
         wait_until(lambda: clients.open == readers)

@@ -17,6 +17,7 @@ from llm.gateway.codecs.chat import ChatStream
 from llm.gateway.connection import Answer
 from llm.gateway.formats import CHAT
 from llm.gateway.relay import Relay
+from llm.gateway.slices import Turns
 from llm.gateway.upstream import UpstreamClient
 from llm.policy import USUAL
 from llm.snapshot import Key, Upstream
@@ -139,7 +140,7 @@ async def test_what_has_arrived_is_metered_even_if_nobody_reads_it():
 
     call = Call(Key("k", b"", frozenset(), None, "agent", "team", "off"), "r", CHAT)
     stream = ChatStream(wants_usage=False)
-    relay = Relay(call, send, stream)
+    relay = Relay(call, send, stream, Turns())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         provider = threading.Thread(target=provide, args=[listener])
         provider.start()

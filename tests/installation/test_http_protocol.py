@@ -1,8 +1,9 @@
-"""Requests for which there is no room, at the server's end, on real connections."""
+"""What guards the server's end of a request, on real connections."""
 
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 import uvicorn
 
 from devora_ops.embedded.ports import free_port
-from devora_ops.turn_away import TURN_AWAY
+from devora_ops.http_protocol import TURN_AWAY, GuardedProtocol
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nfull"
 _OK = b"HTTP/1.1 200 OK\r\n"
+_LONG = b"x" * 20_000_000  # more than the kernel takes in
 _ASK = b"POST /%b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%b\r\n"
 
 
@@ -31,18 +33,25 @@ async def _app(scope, receive, send):
         await receive()
         return
     await receive()
-    headers = [(b"content-length", b"2")]
+    body = _LONG if scope["path"] == "/long" else b"ok"
+    headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"ok"})
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Impatient(GuardedProtocol):
+    reader_patience_s = 0.5
 
 
 @contextlib.asynccontextmanager
-async def _serving(**settings: Any) -> AsyncIterator[int]:
+async def _serving(
+    protocol: type[GuardedProtocol] = GuardedProtocol, **settings: Any
+) -> AsyncIterator[int]:
     port = free_port()
     config = uvicorn.Config(
         _app,
         port=port,
-        http="devora_ops.turn_away:SheddingProtocol",
+        http=protocol,
         log_level="error",
         lifespan="on",
         log_config=None,
@@ -142,6 +151,29 @@ def _is_cut_off(port: int) -> bool:
             except ConnectionError:
                 return True
     return False
+
+
+async def test_one_who_stops_reading_half_way_is_cut_off():
+    async with _serving(_Impatient) as port:
+        assert await asyncio.to_thread(_read_long, port, begins_s=1.5) < len(_LONG)
+
+
+async def test_one_who_reads_with_pauses_gets_all_of_it():
+    async with _serving(_Impatient) as port:
+        assert await asyncio.to_thread(_read_long, port, pauses_s=0.02) > len(_LONG)
+
+
+def _read_long(port: int, *, begins_s: float = 0, pauses_s: float = 0) -> int:
+    """Read a long answer, late or with pauses; return how much of it came."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+        caller.sendall(_ask(b"long", headers=b"Connection: close\r\n"))
+        time.sleep(begins_s)
+        read = 0
+        with contextlib.suppress(ConnectionError):
+            while piece := caller.recv(1_000_000):
+                read += len(piece)
+                time.sleep(pauses_s)
+        return read
 
 
 async def test_what_is_left_of_a_refused_request_holds_no_connection():

@@ -1,9 +1,10 @@
-"""The server's end of a request for which there is no room.
+"""uvicorn's HTTP, guarded: against more requests than there is room for, and idle readers.
 
 What an answer costs decides how much is served under overload: one that never becomes
 a task of its own costs a fifth of one that does.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,13 +17,37 @@ from uvicorn.protocols.http.httptools_impl import (
 # In the lifespan's state: returns a whole answer, or None when there is room.
 TURN_AWAY: Final = "devora.turn_away"
 TurnAway = Callable[[HTTPScope], bytes | None]
+# Tens of kilobytes wait for a client before we do, and he has to take most of them in
+# this time; nginx lets him wait for less.
+READER_PATIENCE_S: Final = 60.0
 
 
-class SheddingProtocol(HttpToolsProtocol):
+class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol that asks first whether a request may come in.
 
-    An application says so in its lifespan's state; see TURN_AWAY.
+    An application says so in its lifespan's state; see TURN_AWAY. A client who does not
+    read his answer is as good as gone.
     """
+
+    reader_patience_s = READER_PATIENCE_S
+    _giving_up: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, for a while."""
+        super().pause_writing()
+        self._giving_up = self.loop.call_later(
+            self.reader_patience_s, self.transport.abort
+        )
+
+    def resume_writing(self) -> None:
+        """Go on, for he has read."""
+        super().resume_writing()
+        self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nobody."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; what is left of a refused request must not hold a connection."""
@@ -40,6 +65,11 @@ class SheddingProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _stop_waiting(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
 
     def _start_asgi_task(
         self, cycle: RequestResponseCycle, app: ASGI3Application
