@@ -57,7 +57,10 @@ class RouteAdmin(AuditedAdmin):
                 )
             },
         ),
-        (_("When a try fails"), {"fields": ("max_attempts", "allow_duplicates")}),
+        (
+            _("When a try fails"),
+            {"fields": ("max_attempts", "allow_duplicates", "larger_when_too_long")},
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Route]:

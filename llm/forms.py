@@ -155,15 +155,15 @@ class RouteForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = (
             *("slug", "strategy", "default_max_tokens", "is_active"),
             *("connect_s", "first_byte_s", "between_chunks_s", "total_s"),
-            *("max_attempts", "allow_duplicates"),
+            *("max_attempts", "allow_duplicates", "larger_when_too_long"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in USUAL.__slots__:
-            if name in self.fields and name != "allow_duplicates":
-                usual = f"{getattr(USUAL, name):g}"
-                self.fields[name].widget.attrs["placeholder"] = usual
+            usual = getattr(USUAL, name)
+            if name in self.fields and not isinstance(usual, bool):
+                self.fields[name].widget.attrs["placeholder"] = f"{usual:g}"
                 if (told := self.initial.get(name)) is not None:
                     self.initial[name] = f"{told:g}"  # 30, and not 30.0
 

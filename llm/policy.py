@@ -20,6 +20,8 @@ class RoutePolicy:
 
     first_byte_s: of a stream; another answer may take as long as the total allows.
     allow_duplicates: ask again also where the provider may have worked, and billed.
+    larger_when_too_long: ask a target with a larger context window when a provider says
+    that the request is too long.
     """
 
     connect_s: float = 5.0
@@ -28,6 +30,7 @@ class RoutePolicy:
     total_s: float = LONGEST_S
     max_attempts: int = MOST_ATTEMPTS
     allow_duplicates: bool = False
+    larger_when_too_long: bool = False
 
 
 USUAL: Final = RoutePolicy()

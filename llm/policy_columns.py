@@ -58,6 +58,15 @@ class PolicyColumns(models.Model):
             "connection, a time-out, a 502 or a 504. A call may then be paid for twice."
         ),
     )
+    larger_when_too_long = models.BooleanField(
+        _("go to a larger model"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "When a provider says that a request is too long, ask the next model whose "
+            "context window is declared larger. It may cost more."
+        ),
+    )
 
     class Meta:
         abstract = True

@@ -226,8 +226,8 @@ class CatalogueLoader:
         routes = await _rows(
             connection,
             "SELECT slug, strategy, default_max_tokens, connect_s, first_byte_s, "
-            "between_chunks_s, total_s, max_attempts, allow_duplicates "
-            "FROM llm_route WHERE is_active",
+            "between_chunks_s, total_s, max_attempts, allow_duplicates, "
+            "larger_when_too_long FROM llm_route WHERE is_active",
         )
         return {row["slug"]: _route(row, targets[row["slug"]]) for row in routes}
 

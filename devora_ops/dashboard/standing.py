@@ -8,6 +8,7 @@ from typing import Literal
 
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from psycopg import sql
 
@@ -15,6 +16,7 @@ from costs.forecast import at_this_pace
 from costs.models import BudgetPeriod
 from devora_ops.common import formats
 from devora_ops.dashboard.queries import fetch
+from llm.models import Breaker, BreakerState
 
 Level = Literal["ok", "warning", "error"]
 
@@ -177,7 +179,7 @@ def riskiest(found: Sequence[BudgetStanding]) -> Sequence[BudgetStanding]:
 def attention(found: Sequence[BudgetStanding]) -> list[Item]:
     """Return what needs attention, worst first."""
     items = [_budget_item(one) for one in found if one.level != "ok"]
-    items += _failing_providers()
+    items += _failing_providers() + _left_alone()
     items.sort(key=lambda item: (item.level != "error", -item.weight))
     return items[:_MOST_ITEMS]
 
@@ -210,4 +212,29 @@ def _provider_item(provider: str, share: float, calls: int) -> Item:
         detail=_("%(calls)s in the last 15 minutes.") % values,
         url=reverse("admin:costs_call_changelist") + "?status__exact=error&since=1h",
         weight=1 + share,
+    )
+
+
+def _left_alone() -> list[Item]:
+    """Return what the gateway leaves alone by itself; what people force is no news."""
+    opened = Breaker.objects.filter(state=BreakerState.OPEN)
+    found = opened.exclude(forced=BreakerState.CLOSED)[:_MOST_ITEMS]
+    return [_left_alone_item(breaker) for breaker in found]
+
+
+def _left_alone_item(breaker: Breaker) -> Item:
+    values = {"name": breaker.target}
+    if "/" in breaker.target:
+        title = _("%(name)s keeps failing and is left alone") % values
+    elif breaker.reason == "provider_credit_exhausted":
+        title = _("%(name)s says that there is no credit left") % values
+    else:
+        title = _("%(name)s refuses our credential") % values
+    since = {"time": timesince(breaker.changed_at, depth=1)}
+    return Item(
+        level="warning" if "/" in breaker.target else "error",
+        title=title,
+        detail=_("For %(time)s: calls go elsewhere, or fail.") % since,
+        url=reverse("admin:llm_breaker_change", args=[breaker.target]),
+        weight=1,
     )

@@ -45,6 +45,7 @@ class RouteSerializer(serializers.ModelSerializer[Route]):
             "total_s",
             "max_attempts",
             "allow_duplicates",
+            "larger_when_too_long",
             "is_active",
             "targets",
         )

@@ -126,6 +126,7 @@ class Attempt:
         text: str,
         source: bytes = b"",
         service_tier: str = "",
+        http_status: int | None = 200,
         error_code: str = "",
         whole: bool = True,
     ) -> None:
@@ -156,7 +157,7 @@ class Attempt:
             bill=self.codec.read_bill(raw, source),
             service_tier=service_tier,
             estimated=estimated,
-            http_status=200,
+            http_status=http_status,
             error_code=error_code,
             anomaly=anomaly,
         )

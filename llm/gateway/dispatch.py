@@ -44,10 +44,10 @@ class Dispatcher:
         """Serve a call; raises what the agent gets when nobody could."""
         targets = self.health.ordered(plan.targets)
         refusal: Refusal | None = None
-        for place, target in enumerate(targets):
+        while targets:
+            target, *others = targets
             if target is not plan.targets[0]:
                 call.probability = None  # it is the one of who was chosen first
-            others = targets[place + 1 :]
             newest = await self._serve_from(target, others, call, plan, send)
             if newest is None:
                 return
@@ -56,6 +56,7 @@ class Dispatcher:
                 refusal = newest
             if not newest.fallback or call.tried >= plan.policy.max_attempts:
                 break
+            targets = _larger(others, target) if newest.too_long else others
             # Its hold is freed first, so that the next target's fits beside it.
             await self.books.post(call)
         assert refusal is not None, "a plan has a target"
@@ -109,9 +110,7 @@ class Dispatcher:
             refusal = await self._attempt(target, call, plan, send)
         except RefusedError as error:
             self.health.refused(target, permit, error.refusal)
-            if plan.policy.allow_duplicates:
-                return error.refusal.repeatable()
-            return error.refusal
+            return error.refusal.under(plan.policy)
         except BaseException:
             self.health.abandoned(target, permit)
             raise
@@ -141,6 +140,14 @@ class Dispatcher:
         await attempt.hold(self.books.ledger, self.prices.current, self.budgets.current)
         call.tried += 1
         return await self.exchange.run(attempt, send, plan.policy)
+
+
+def _larger(targets: Sequence[Target], small: Target) -> Sequence[Target]:
+    """Return the targets whose context window is declared larger than another's."""
+    least = small.context_window
+    if least is None:
+        return ()
+    return [each for each in targets if (each.context_window or 0) > least]
 
 
 def _wait_s(refusal: Refusal, retry: int) -> float | None:

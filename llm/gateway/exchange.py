@@ -151,8 +151,7 @@ class Exchange:
             )
             raise RefusedError(refusal)
         self._end_stream(attempt, stream, 200, "stream_broken")
-        call = attempt.call
-        await relay.fail(stream.fail(call.id_text, refusal.error))
+        await relay.fail(refusal.error)
         return refusal
 
     def _end_stream(
@@ -191,6 +190,16 @@ def _end_unfinished(attempt: Attempt, error_code: str) -> None:
 
 def _end_refused(attempt: Attempt, refusal: Refusal) -> None:
     if attempt.ended:
+        return
+    if attempt.codec.read_usage(refusal.usage)[0] is not None:
+        # It failed, and says all the same what that took.
+        attempt.bill(
+            refusal.usage,
+            text="",
+            source=refusal.answer,
+            http_status=refusal.http_status,
+            error_code=refusal.error.code,
+        )
         return
     state: State = "settled" if refusal.sent else "released"
     attempt.end(

@@ -5,6 +5,7 @@ One table for JSON and streams alike; a row a kind of failure.
 
 import datetime as dt
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ import orjson
 from devora_ops.common.errors import DevoraError, UpstreamError
 from llm.gateway.connection import AnswerTooLarge
 from llm.gateway.upstream import AddressForbidden, CertificateInvalid, NotReached
+from llm.policy import RoutePolicy
 
 _MOST_RETRY_AFTER_S = 86_400
 _MOST_MESSAGE = 2000
@@ -32,8 +34,9 @@ class Refusal:
 
     fallback: another target may be asked. sent: bytes may have reached the provider.
     billed: it did not say that it failed before working, so its bill is unknown.
-    may_repeat: only that unknown bill speaks against asking again. retry_after_s: how
-    long it wants to be left alone.
+    may_repeat: only that unknown bill speaks against asking again. too_long: the request
+    is, for this model. retry_after_s: how long it wants to be left alone. usage: what it
+    says it worked all the same, and answer: where it says so.
     """
 
     error: DevoraError
@@ -43,14 +46,19 @@ class Refusal:
     sent: bool = True
     billed: bool = False
     may_repeat: bool = False
+    too_long: bool = False
     http_status: int | None = None
     retry_after_s: float | None = None
+    usage: Any = None
+    answer: bytes = b""
 
-    def repeatable(self) -> "Refusal":
-        """Return it as it is where a call may be paid for twice."""
-        if not self.may_repeat:
-            return self
-        return replace(self, retry="later", fallback=True)
+    def under(self, policy: RoutePolicy) -> "Refusal":
+        """Return it as it is where calls may be paid for twice, or go to larger models."""
+        if policy.allow_duplicates and self.may_repeat:
+            return replace(self, retry="later", fallback=True)
+        if policy.larger_when_too_long and self.too_long:
+            return replace(self, fallback=True)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,10 @@ _BY_STATUS: Mapping[int, _Row] = {
 }
 _OTHER = _Row("provider_error", 502)
 _CALLERS_FAULT = (400, 413, 422)
+# Those who have no code for it: Anthropic, vLLM, OpenRouter.
+_TOO_LONG = re.compile(
+    r"prompt is too long|maximum context length|context (window|length)", re.IGNORECASE
+)
 _NO_CREDIT = frozenset(
     {"insufficient_quota", "credit_balance_exhausted", "enforced_spend_limit_reached"}
 )
@@ -89,9 +101,19 @@ _NO_CREDIT = frozenset(
 
 def from_status(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """Read an answer whose status is not 200."""
-    told = _error_of(body)
+    answer = _object(body)
+    refusal = _from_status(status, headers, _object(answer.get("error")))
+    if usage := answer.get("usage"):
+        return replace(refusal, usage=usage, answer=body)
+    return refusal
+
+
+def _from_status(
+    status: int, headers: Mapping[str, str], told: Mapping[str, Any]
+) -> Refusal:
     if status in _CALLERS_FAULT:
-        return Refusal(_callers_fault(status, told), http_status=status)
+        error = _callers_fault(status, told)
+        return Refusal(error, too_long=_is_too_long(error), http_status=status)
     wait_s = _retry_after_s(headers)
     if status == 429 and str(told.get("code")) not in _NO_CREDIT:
         return _saturated(wait_s)
@@ -205,6 +227,10 @@ def _callers_fault(status: int, told: Mapping[str, Any]) -> DevoraError:
     )
 
 
+def _is_too_long(error: DevoraError) -> bool:
+    return error.code == "context_length_exceeded" or bool(_TOO_LONG.search(str(error)))
+
+
 def _saturated(wait_s: float | None) -> Refusal:
     error = DevoraError(
         "The provider's rate limit is reached.",
@@ -243,10 +269,11 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     return wait_s if 0 <= wait_s <= _MOST_RETRY_AFTER_S else None
 
 
-def _error_of(body: bytes) -> Mapping[str, Any]:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    error = answer.get("error") if isinstance(answer, dict) else None
-    return error if isinstance(error, dict) else {}
+def _object(told: Any) -> Mapping[str, Any]:
+    """Return a JSON object, parsed or not; an empty one for anything else."""
+    if isinstance(told, bytes):
+        try:
+            told = orjson.loads(told)
+        except orjson.JSONDecodeError:
+            return {}
+    return told if isinstance(told, dict) else {}

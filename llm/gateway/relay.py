@@ -6,6 +6,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 
+from devora_ops.common.errors import DevoraError
 from llm.gateway.call import Call, usd
 from llm.gateway.codecs.protocol import (
     ODD_SHAPES,
@@ -100,19 +101,22 @@ class Relay:
 
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
-        cost = self._call.cost_usd
-        ours = Ours(self._call.id_text, None if cost is None else usd(cost))
-        events = self._stream.finish(ours)
+        events = self._stream.finish(self._ours())
         self._collect(events)
         if self._call.collector is not None:
             self._call.collector.count(self._stream.client_usage)
         await self._write(events)
         await self._close()
 
-    async def fail(self, events: Iterable[bytes]) -> None:
-        """Tell the client that the stream is not whole, and end it."""
-        await self._write(events)
+    async def fail(self, error: DevoraError) -> None:
+        """Tell the client that the stream is not whole, and what it cost, and end it."""
+        events = self._stream.fail(self._call.id_text, error)
+        await self._write([self._ours().comment(), *events])
         await self._close()
+
+    def _ours(self) -> Ours:
+        cost = self._call.cost_usd
+        return Ours(self._call.id_text, None if cost is None else usd(cost))
 
     async def _relay(self, answer: Answer) -> None:
         while piece := await answer.piece():

@@ -37,6 +37,8 @@ STORM_CALLS = Promise("R1", "calls accepted in the storm", least=30_000)
 UNKNOWN = Promise("R1", "unknown, of those in flight at the kills", most=1)
 CLEARED = Promise("R1", "oldest hold of a dead process", "s", most=60)
 
+REVOKED_S = Promise("keys", "a revoked key is still taken", "s", most=1)
+
 FIRST_WAVE_LEAST = Promise("R2", "admitted at once, fewest", least=33)
 FIRST_WAVE_MOST = Promise("R2", "admitted at once, most", most=33)
 OVERSPENT = Promise("R2", "billed beyond the limit", "USD", most=0)

@@ -8,12 +8,14 @@ from decimal import Decimal
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 
 from costs.models import Budget
 from costs.scores import score_record
 from devora_ops.common.models import AuditEntry
 from devora_ops.dashboard.panels import PANELS
+from llm.models import Breaker
 from tests.api.callers import as_person
 from tests.dashboard.ledger import record, settled
 
@@ -254,6 +256,35 @@ def test_a_failing_provider_needs_attention(viewer):
     record(*(settled(now, status="error") for _ in range(6)))
     record(*(settled(now) for _ in range(4)))
     assert "openai fails 60% of the time" in text(panel(viewer, "standing"))
+
+
+@pytest.mark.parametrize(
+    ("target", "reason", "says"),
+    [
+        ("openai", "provider_auth_failed", "openai refuses our credential"),
+        ("openai", "provider_credit_exhausted", "says that there is no credit left"),
+        ("openai/gpt-5", "provider_error", "openai/gpt-5 keeps failing"),
+    ],
+)
+def test_what_is_left_alone_needs_attention(viewer, target, reason, says):
+    since = timezone.now() - timedelta(minutes=7)
+    breaker = Breaker.objects.create(
+        target=target, state="open", reason=reason, changed_at=since
+    )
+    page = text(panel(viewer, "standing"))
+    assert says in page
+    assert "For 7\N{NO-BREAK SPACE}minutes: calls go elsewhere, or fail." in page
+    assert viewer.get(_link_in(page, breaker)).status_code == 200
+    breaker.forced = "closed"
+    breaker.save()
+    cache.clear()
+    assert says not in text(panel(viewer, "standing"))
+
+
+def _link_in(page: str, breaker: Breaker) -> str:
+    link = reverse("admin:llm_breaker_change", args=[breaker.pk])
+    assert f'href="{link}"' in page
+    return link
 
 
 def test_quiet_is_said_too(viewer):

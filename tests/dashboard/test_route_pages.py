@@ -99,6 +99,7 @@ POLICY = {
     "total_s": "60",
     "max_attempts": "2",
     "allow_duplicates": "on",
+    "larger_when_too_long": "on",
 }
 
 
@@ -115,6 +116,7 @@ def test_a_route_takes_a_policy_and_goes_back_to_the_usual_one(model):
     )
     assert deadlines == (2.5, 10, 30, 60)
     assert (route.max_attempts, route.allow_duplicates) == (2, True)
+    assert route.larger_when_too_long
     target = route.targets.get()
     stays = {
         "targets-INITIAL_FORMS": "1",

@@ -1,5 +1,6 @@
 """Answers that make no sense: never a 500, never more than what was set aside."""
 
+import json
 import uuid
 from decimal import Decimal
 from typing import Any
@@ -92,6 +93,11 @@ def test_a_chunk_that_makes_no_sense_ends_the_stream_in_words(
     (attempt,) = installation.attempts(caller)
     assert attempt["error_code"] == "stream_broken"
     assert attempt["estimated"]
+    # What it costs is said all the same.
+    comment = next(it for it in told.text.splitlines() if it.startswith(": devora "))
+    facts = json.loads(comment.removeprefix(": devora "))
+    assert Decimal(facts["cost_usd"]) == attempt["cost_usd"] > 0
+    assert facts["call_id"] == told.headers["X-Devora-Call-Id"]
 
 
 def test_html_in_place_of_a_stream_is_no_answer(
@@ -104,6 +110,36 @@ def test_html_in_place_of_a_stream_is_no_answer(
     assert told.json()["error"]["code"] == "provider_bad_response"
     (attempt,) = installation.attempts(caller)
     assert attempt["state"] == "unknown"
+
+
+@pytest.mark.parametrize("status", [408, 500, 504])
+def test_a_failure_that_tells_its_usage_is_billed_by_it(
+    installation: Installation,
+    caller: Caller,
+    model: str,
+    upstream: Upstream,
+    status: int,
+):
+    upstream.say({"error": {"message": "no"}, "usage": GOOD["usage"]}, status=status)
+    assert ask(installation, caller, model).status_code in (502, 504)
+    for attempt in installation.attempts(caller):
+        assert (attempt["state"], attempt["http_status"]) == ("settled", status)
+        assert attempt["cost_usd"] == Decimal("0.000025")
+        assert not attempt["estimated"]
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": -1}, [5], "much"], ids=repr)
+def test_a_failure_that_tells_nonsense_costs_what_its_status_says(
+    installation: Installation,
+    caller: Caller,
+    model: str,
+    upstream: Upstream,
+    usage: Any,
+):
+    upstream.say({"error": {"message": "no"}, "usage": usage}, status=404)
+    assert ask(installation, caller, model).status_code == 502
+    (attempt,) = installation.attempts(caller)
+    assert (attempt["state"], attempt["cost_usd"]) == ("settled", 0)
 
 
 @pytest.mark.parametrize(

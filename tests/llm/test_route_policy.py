@@ -303,3 +303,66 @@ def test_a_provider_has_as_many_calls_at_once_as_its_row_says(
         assert [each.result().status_code for each in answers] == [200, 200]
     attempts = installation.attempts(caller, count=3)
     assert len(attempts) == 3  # the one that was refused held nothing
+
+
+# --- requests that are too long --------------------------------------------------------
+
+
+def windows(installation: Installation, slug: str, *sizes: int | None) -> None:
+    """Declare the context windows of a route's models, in order."""
+    with installation.orm():
+        from llm.models import Route
+
+        for target, size in zip(
+            Route.objects.get(slug=slug).targets.all(), sizes, strict=True
+        ):
+            target.model.context_window = size
+            target.model.save()
+    installation.caller()  # once a younger key is taken, all of this is in force
+
+
+@pytest.mark.parametrize(
+    ("sizes", "serves"),
+    [
+        ((8000, 4000, 100_000), "sim-usage-1-1"),
+        ((8000, 100_000, 200_000), "sim-instant"),
+    ],
+)
+def test_a_request_that_is_too_long_goes_to_a_larger_model_where_that_is_allowed(
+    installation: Installation,
+    caller: Caller,
+    sizes: tuple[int, ...],
+    serves: str,
+):
+    words = ("context-length", "instant", "usage-1-1")
+    route = route_to(installation, *words, larger_when_too_long=True)
+    windows(installation, route, *sizes)
+    answer = ask(installation, caller, route)
+    assert answer.status_code == 200
+    assert answer.headers["X-Devora-Model"].endswith(serves)
+    first, second = installation.attempts(caller, count=2)
+    assert (first["http_status"], first["cost_usd"]) == (400, 0)
+    assert second["state"] == "settled"
+
+
+@pytest.mark.parametrize(
+    ("allowed", "words", "sizes"),
+    [
+        (False, "context-length", (8000, 100_000)),  # nobody asked for it
+        (True, "context-length", (8000, 8000)),  # no larger than the first
+        (True, "context-length", (8000, None)),  # or nobody knows
+        (True, "context-length", (None, 100_000)),
+        (True, "400", (8000, 100_000)),  # something else is wrong
+    ],
+)
+def test_it_is_refused_as_the_provider_refused_it_otherwise(
+    installation: Installation,
+    caller: Caller,
+    allowed: bool,
+    words: str,
+    sizes: tuple[int | None, ...],
+):
+    route = route_to(installation, words, "instant", larger_when_too_long=allowed)
+    windows(installation, route, *sizes)
+    assert ask(installation, caller, route).status_code == 400
+    assert len(installation.attempts(caller)) == 1
