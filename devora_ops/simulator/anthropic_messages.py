@@ -32,6 +32,7 @@ class AnthropicMessages:
     """POST /v1/messages."""
 
     api: ClassVar[str] = "anthropic.messages"
+    prompt_field: ClassVar[str] = "messages"
 
     def read(self, body: bytes) -> Ask:
         value = read_object(body)
@@ -94,7 +95,7 @@ class AnthropicMessages:
         error = {"type": kind, "message": refusal.message}
         return {"type": "error", "error": error, "request_id": "req_simulated"}
 
-    def error_event(self, refusal: RefusalError) -> Event:
+    def error_event(self, refusal: RefusalError, position: int) -> Event:
         return Event(orjson.dumps(self.error(refusal)), b"error")
 
 

@@ -30,6 +30,7 @@ from devora_ops.simulator.journal import Journal
 from devora_ops.simulator.latency import AT_ONCE, Pace, draw, speed_of
 from devora_ops.simulator.memory import Memory, Request
 from devora_ops.simulator.openai_chat import OpenAIChat, OpenRouterChat, openai_error
+from devora_ops.simulator.openai_responses import OpenAIResponses, OpenRouterResponses
 from devora_ops.simulator.wire import Answer, Ask, Demand, Wire
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -59,8 +60,10 @@ class Simulator:
             "/v1/chat/completions": OpenAIChat(),
             "/v1/embeddings": OpenAIEmbeddings(),
             "/v1/messages": AnthropicMessages(),
+            "/v1/responses": OpenAIResponses(),
             "/api/v1/chat/completions": OpenRouterChat(),
             "/api/v1/embeddings": OpenRouterEmbeddings(),
+            "/api/v1/responses": OpenRouterResponses(),
         }
         self._instant = {
             path: InstantReplies(wire, self._journal, self._memory)
@@ -88,7 +91,7 @@ class Simulator:
         attempt, key = _caller(headers)
         self._memory.requests.add(Request(time.time(), path, headers, body, attempt))
         plain = key != _BAD_KEY and not self._memory.roles
-        if plain and path in self._instant and is_instant(body):
+        if plain and path in self._instant and is_instant(body, wire):
             await self._instant[path].reply(connection, attempt)
             return
 

@@ -38,8 +38,8 @@ Broken connections:
 Broken answers, accepted and billed:
     html               an HTML page with status 200 (or with a refusal's status)
     malformed-json     truncated JSON; in a stream a broken event after the first chunk
-    empty-choices      no choices (Anthropic: no content)
-    no-usage           no usage anywhere
+    empty-choices      no choices (Anthropic: no content; responses: no output)
+    no-usage           no usage anywhere (responses: null)
     bad-usage          a negative count, a text and 10**18 for the counts
     bad-usage-negative, bad-usage-string, bad-usage-huge   one kind of these only
     broken-arguments   a tool call's arguments are truncated JSON
@@ -49,10 +49,11 @@ Broken answers, accepted and billed:
     clock-skew         the Date header is an hour ahead
 
 Broken or unusual streams:
-    close-before-done  ends without [DONE] or message_stop
+    close-before-done  ends without what says so: [DONE], message_stop or, with the
+                       usage in it, response.completed
     sse-error-after-N  an error event after N content chunks, then the end
     huge-line          one event of 10 MB after the first content chunk
-    after-done         one more content chunk after [DONE] or message_stop
+    after-done         one more content chunk after what says that it is over
     comments *         a comment before every content chunk
     split-utf8 *       accented text; network writes end inside characters
     split-bytes-N *    network writes of N bytes

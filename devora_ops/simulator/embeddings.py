@@ -33,6 +33,7 @@ class OpenAIEmbeddings:
     """POST /v1/embeddings."""
 
     api: ClassVar[str] = "openai.embeddings"
+    prompt_field: ClassVar[str] = "input"
 
     def read(self, body: bytes) -> Ask:
         value = read_object(body)
@@ -72,7 +73,7 @@ class OpenAIEmbeddings:
     def error(self, refusal: RefusalError) -> JSONObject:
         return openai_error(refusal)
 
-    def error_event(self, refusal: RefusalError) -> Event:
+    def error_event(self, refusal: RefusalError, position: int) -> Event:
         raise NotImplementedError("embeddings are never streamed")
 
 

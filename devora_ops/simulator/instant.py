@@ -26,20 +26,21 @@ _HEADERS = [(b"content-type", b"application/json")]
 _ASK = Ask({}, Demand(MODEL, prompt_tokens=0), stream=False)
 
 
-def is_instant(body: bytes) -> bool:
+def is_instant(body: bytes, wire: Wire) -> bool:
     """Whether a body is for the fastest path; whatever is odd about it is not."""
-    return len(body) <= _LARGEST and _MARK in body and _asks_for_it(body)
+    likely = len(body) <= _LARGEST and _MARK in body
+    return likely and _asks_for_it(body, wire.prompt_field)
 
 
 @lru_cache(maxsize=256)
-def _asks_for_it(body: bytes) -> bool:
+def _asks_for_it(body: bytes, prompt_field: str) -> bool:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return False
     if not isinstance(value, dict) or value.get("model") != MODEL:
         return False
-    return bool(value.get("messages")) and not value.get("stream")
+    return bool(value.get(prompt_field)) and not value.get("stream")
 
 
 class InstantReplies:
@@ -76,7 +77,7 @@ class InstantReplies:
             usage = self._wire.usage(INSTANT_TOKENS)
             self._template = orjson.dumps(self._wire.document(_ASK, answer, usage))
         self._arrivals += 1
-        return self._template.replace(_ID_BYTES, b"%024x" % self._arrivals, 1)
+        return self._template.replace(_ID_BYTES, b"%024x" % self._arrivals)
 
 
 def _line(event: Event, wire: Wire, **fields: Any) -> bytes:

@@ -21,6 +21,8 @@ from devora_ops.simulator.wire import (
     count_tokens,
     read_object,
     require_messages,
+    require_positive,
+    wants_stream,
 )
 
 _FINISH = {"stop": "stop", "length": "length", "tool": "tool_calls"}
@@ -36,17 +38,15 @@ class OpenAIChat:
     """POST /v1/chat/completions."""
 
     api: ClassVar[str] = "openai.chat"
+    prompt_field: ClassVar[str] = "messages"
     id_prefix: ClassVar[str] = "chatcmpl-"
 
     def read(self, body: bytes) -> Ask:
         value = read_object(body)
         require_messages(value)
-        stream = value.get("stream") or False
-        if not isinstance(stream, bool):
-            raise invalid("'stream' must be a boolean.", "stream")
         for name in ("max_tokens", "max_completion_tokens", "n"):
-            _require_positive(value, name)
-        return Ask(value, self._demand(value), stream)
+            require_positive(value, name)
+        return Ask(value, self._demand(value), wants_stream(value))
 
     def _demand(self, body: JSONObject) -> Demand:
         return Demand(
@@ -123,7 +123,7 @@ class OpenAIChat:
     def error(self, refusal: RefusalError) -> JSONObject:
         return openai_error(refusal)
 
-    def error_event(self, refusal: RefusalError) -> Event:
+    def error_event(self, refusal: RefusalError, position: int) -> Event:
         return Event(orjson.dumps(openai_error(refusal)))
 
     def head(self, ask: Ask, answer: Answer, kind: str) -> JSONObject:
@@ -230,12 +230,6 @@ def prompt_tokens(body: JSONObject) -> int:
 
 def call_id(answer: Answer, index: int) -> str:
     return f"call_{answer.id[:20]}{index}"
-
-
-def _require_positive(body: JSONObject, name: str) -> None:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, int) or value < 1):
-        raise invalid(f"'{name}' must be a positive integer.", name)
 
 
 def _forced_tool(body: JSONObject) -> Tool | None:

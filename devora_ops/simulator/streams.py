@@ -114,8 +114,11 @@ def _cut(steps: Steps, script: Script, _wire: Wire) -> Iterator[Step]:
 
 
 def _error(steps: Steps, script: Script, wire: Wire) -> Iterator[Step]:
-    yield from _until_content(iter(steps), script.error_after or 0)
-    yield Step((wire.error_event(RefusalError(fault(503))),))
+    position = 0
+    for step in _until_content(iter(steps), script.error_after or 0):
+        position += sum(not event.comment for event in step.events)
+        yield step
+    yield Step((wire.error_event(RefusalError(fault(503)), position),))
 
 
 def _omit_done(steps: Steps, _script: Script, _wire: Wire) -> Iterator[Step]:

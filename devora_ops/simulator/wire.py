@@ -129,9 +129,13 @@ class Step:
 
 
 class Wire(Protocol):
-    """One API's format. api: its name in the journal."""
+    """One API's format.
+
+    api: its name in the journal. prompt_field: where a request has what it asks.
+    """
 
     api: ClassVar[str]
+    prompt_field: ClassVar[str]
 
     def read(self, body: bytes) -> Ask:
         """Raises RefusalError."""
@@ -148,7 +152,8 @@ class Wire(Protocol):
 
     def error(self, refusal: RefusalError) -> JSONObject: ...
 
-    def error_event(self, refusal: RefusalError) -> Event: ...
+    def error_event(self, refusal: RefusalError, position: int) -> Event:
+        """Return the event of an error. position: how many events came before it."""
 
 
 def read_object(body: bytes) -> JSONObject:
@@ -174,6 +179,21 @@ def require_messages(body: JSONObject) -> None:
             raise invalid("Every message needs a role.", "messages")
 
 
+def require_positive(body: JSONObject, name: str) -> None:
+    """Raises RefusalError unless the field is a positive integer or absent."""
+    value = body.get(name)
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise invalid(f"'{name}' must be a positive integer.", name)
+
+
+def wants_stream(body: JSONObject) -> bool:
+    """Raises RefusalError unless `stream` is a boolean or absent."""
+    stream = body.get("stream") or False
+    if not isinstance(stream, bool):
+        raise invalid("'stream' must be a boolean.", "stream")
+    return stream
+
+
 def count_tokens(value: Any) -> int:
     """Return the estimated tokens of a content value: about four characters each."""
     return -(-_characters(value) // CHARACTERS_PER_TOKEN)
@@ -181,7 +201,7 @@ def count_tokens(value: Any) -> int:
 
 CHARACTERS_PER_TOKEN = 4
 _IMAGE_CHARACTERS = 765 * CHARACTERS_PER_TOKEN
-_TEXTS = ("text", "content", "input", "arguments", "refusal", "name")
+_TEXTS = ("text", "content", "input", "arguments", "output", "refusal", "name")
 
 
 def _characters(value: Any) -> int:
