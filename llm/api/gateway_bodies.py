@@ -183,6 +183,41 @@ MESSAGES_ERROR: Final[dict[str, Any]] = {
     },
 }
 
+RESPONSES_REQUEST: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["model"],
+    "properties": {
+        "model": CHAT_REQUEST["properties"]["model"],
+        "input": {
+            "oneOf": [STRING, {"type": "array", "items": {"type": "object"}}],
+            "description": "A text, or messages and other items. May be left out with a "
+            "prompt; follows its messages.",
+        },
+        "instructions": STRING,
+        "max_output_tokens": {"type": "integer", "minimum": 1},
+        "stream": {"type": "boolean", "default": False},
+        "tools": {"type": "array", "items": {"type": "object"}},
+        "text": {"type": "object", "description": "`format`: a JSON schema."},
+        "user": {"type": "string", "description": "Your end user, as a dimension."},
+        "variables": CHAT_REQUEST["properties"]["variables"],
+        "unit": CHAT_REQUEST["properties"]["unit"],
+    },
+    "additionalProperties": True,
+}
+
+RESPONSES_ANSWER: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "id": STRING,
+        "object": {"type": "string", "enum": ["response"]},
+        "status": {"type": "string", "enum": ["completed", "incomplete"]},
+        "model": STRING,
+        "output": {"type": "array", "items": {"type": "object"}},
+        "usage": {"type": "object", "additionalProperties": True},
+    },
+    "additionalProperties": True,
+}
+
 EMBEDDINGS_REQUEST: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["model", "input"],

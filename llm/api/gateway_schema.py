@@ -47,6 +47,8 @@ def add_gateway(
         "MessagesRequest": bodies.MESSAGES_REQUEST,
         "Message": bodies.MESSAGES_ANSWER,
         "MessagesError": bodies.MESSAGES_ERROR,
+        "ResponsesRequest": bodies.RESPONSES_REQUEST,
+        "Response": bodies.RESPONSES_ANSWER,
         "EmbeddingsRequest": bodies.EMBEDDINGS_REQUEST,
         "Embeddings": bodies.EMBEDDINGS_ANSWER,
         "ModelList": bodies.MODELS_ANSWER,
@@ -55,6 +57,7 @@ def add_gateway(
     result["paths"] |= {
         "/v1/chat/completions": {"post": _chat()},
         "/v1/messages": {"post": _messages()},
+        "/v1/responses": {"post": _respond()},
         "/v1/embeddings": {"post": _embeddings()},
         "/v1/models": {"get": _models()},
     }
@@ -83,6 +86,18 @@ def _messages() -> dict[str, Any]:
         answered="Message",
         streams=True,
         refused="MessagesError",
+    )
+
+
+def _respond() -> dict[str, Any]:
+    return _call(
+        "responses_create",
+        "Respond",
+        "Respond to an input: OpenAI's wire format, JSON or server-sent events. Served by "
+        "providers that speak it.",
+        asked="ResponsesRequest",
+        answered="Response",
+        streams=True,
     )
 
 

@@ -110,6 +110,9 @@ def _keepable(call: Call) -> bytes | None:
         value = call.answer.value if call.answer else None
     if value is None or value.get("stop_reason") in _UNKEPT:
         return None
+    details = value.get("incomplete_details")
+    if isinstance(details, dict) and details.get("reason") in _UNKEPT:
+        return None
     for choice in value.get("choices") or ():
         if choice.get("finish_reason") in _UNKEPT:
             return None

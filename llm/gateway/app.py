@@ -31,7 +31,7 @@ from llm.gateway.dispatch import Dispatcher
 from llm.gateway.errors import anthropic_error, openai_error
 from llm.gateway.exchange import Exchange
 from llm.gateway.expansion import Expand
-from llm.gateway.formats import CHAT, EMBEDDINGS, MESSAGES, Format
+from llm.gateway.formats import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Format
 from llm.gateway.health import Health, breakers
 from llm.gateway.http import (
     BodyReader,
@@ -135,6 +135,7 @@ class Gateway:
         self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/v1/chat/completions": {"POST": self._serving(CHAT)},
             _MESSAGES: {"POST": self._serving(MESSAGES)},
+            "/v1/responses": {"POST": self._serving(RESPONSES)},
             "/v1/embeddings": {"POST": self._serving(EMBEDDINGS)},
             "/v1/models": {"GET": self._list_models},
         }

@@ -68,7 +68,7 @@ class Attempt:
         self.amount = Decimal(0)
         self.counters: tuple[int, ...] = ()
         self.bounds = (
-            input_bound(self.payload, len(self.data)),
+            input_bound(self.payload, len(self.data), window=target.context_window),
             codec.output_bound(self.payload),
         )
         self.sent = False
@@ -126,6 +126,7 @@ class Attempt:
         text: str,
         source: bytes = b"",
         service_tier: str = "",
+        searches: int = 0,
         http_status: int | None = 200,
         error_code: str = "",
         whole: bool = True,
@@ -135,7 +136,7 @@ class Attempt:
         Usage beyond what the request allows cannot be true: it is cut to that, and
         flagged, so that no answer can overrun a hard budget. Of a stream that is not
         whole, the usage tells what went in, and what came out only so far. source: the
-        JSON that the usage was parsed from.
+        JSON that the usage was parsed from. searches: on the web, beside the usage.
         """
         told, anomaly = self.codec.read_usage(raw)
         usage = (
@@ -148,8 +149,10 @@ class Attempt:
             said = self.estimate(text, whole=False).output
             usage = replace(usage, output=max(usage.output, said))
         estimated = usage is not told
-        if "web_search_options" in self.payload and not usage.web_searches:
-            usage = replace(usage, web_searches=1)
+        searched = max(searches, "web_search_options" in self.payload)
+        if searched and not usage.web_searches:
+            most = most_believed_searches(self.payload)
+            usage = replace(usage, web_searches=min(searched, most))
         self.end(
             "settled",
             usage=usage,

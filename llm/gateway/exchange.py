@@ -95,6 +95,9 @@ class Exchange:
             reading = attempt.codec.read(raw)
         except BadAnswerError as error:
             raise RefusedError(refusals.bad_response(str(error))) from error
+        except ErrorInStreamError as error:
+            told = refusals.error_in_answer(error.usage, error.source)
+            raise RefusedError(told) from error
         except ODD_SHAPES as error:
             odd = refusals.bad_response("has a shape that makes no sense")
             raise RefusedError(odd) from error
@@ -103,6 +106,7 @@ class Exchange:
             text=reading.text,
             source=reading.source,
             service_tier=reading.service_tier,
+            searches=reading.searches,
         )
         call.answer = reading
         self.books.close(call, 200)
@@ -138,7 +142,7 @@ class Exchange:
         self, attempt: Attempt, relay: Relay, stream: StreamCodec, error: Exception
     ) -> Refusal:
         if isinstance(error, ErrorInStreamError):
-            refusal = refusals.error_in_stream()
+            refusal = refusals.error_in_answer()
         else:
             refusal = refusals.bad_response(str(error))
         if not relay.begun:
@@ -163,6 +167,7 @@ class Exchange:
             text=stream.text,
             source=stream.usage_source,
             service_tier=stream.service_tier,
+            searches=stream.searches,
             error_code=error_code,
             whole=stream.ended,
         )

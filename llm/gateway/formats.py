@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm.gateway import validation
-from llm.gateway.adoption import adopt_rendered
+from llm.gateway.adoption import adopt_rendered, adopt_responses, lend_responses
 from llm.gateway.codecs import Codec
 from llm.gateway.codecs.chat import ChatCodec
 from llm.gateway.codecs.embeddings import EmbeddingsCodec
@@ -14,8 +14,11 @@ from llm.gateway.codecs.openrouter import (
     ChatOverOpenRouter,
     EmbeddingsOverOpenRouter,
     MessagesOverOpenRouter,
+    ResponsesOverOpenRouter,
 )
 from llm.gateway.codecs.protocol import Ours
+from llm.gateway.codecs.responses import NoResponses, ResponsesCodec
+from llm.gateway.codecs.responses_whole import ResponsesCollector, responses_events
 from llm.gateway.codecs.translated import ChatOverMessages, MessagesOverChat
 from llm.gateway.codecs.whole import (
     ChatCollector,
@@ -36,7 +39,8 @@ class Format:
 
     collector: puts a whole answer together from a stream's events; replay: makes events
     of a whole answer for a client's body. None where nothing streams.
-    adopt: turns the chat body that a prompt was rendered to into this format's.
+    lend: turns a body that names a prompt into one with messages, as prompts have; adopt:
+    turns the chat body that a prompt was rendered to into this format's.
     request_id_header: where this format's clients look for a request's id, too.
     """
 
@@ -48,6 +52,7 @@ class Format:
     by_kind: Mapping[str, Codec] = field(default_factory=dict)
     collector: Callable[[], Collector] | None = None
     replay: Replay | None = None
+    lend: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
     adopt: Callable[[dict[str, Any]], dict[str, Any]] = lambda body: body
     request_id_header: bytes = b""
 
@@ -65,6 +70,10 @@ def _user_of_messages(body: Mapping[str, Any]) -> str:
     return str(metadata.get("user_id") or "") if isinstance(metadata, dict) else ""
 
 
+def _user_of_responses(body: Mapping[str, Any]) -> str:
+    return str(body.get("user") or body.get("safety_identifier") or "")
+
+
 def _replay_chat(
     answer: Mapping[str, Any], body: Mapping[str, Any], ours: Ours
 ) -> Iterator[bytes]:
@@ -77,6 +86,12 @@ def _replay_messages(
     answer: Mapping[str, Any], body: Mapping[str, Any], ours: Ours
 ) -> Iterator[bytes]:
     return messages_events(answer, ours=ours)
+
+
+def _replay_responses(
+    answer: Mapping[str, Any], body: Mapping[str, Any], ours: Ours
+) -> Iterator[bytes]:
+    return responses_events(answer, ours=ours)
 
 
 CHAT = Format(
@@ -100,6 +115,18 @@ MESSAGES = Format(
     replay=_replay_messages,
     adopt=adopt_rendered,
     request_id_header=b"request-id",
+)
+RESPONSES = Format(
+    name="responses",
+    check=validation.check_responses,
+    end_user=_user_of_responses,
+    error=openai_error,
+    default=ResponsesCodec(),
+    by_kind={"anthropic": NoResponses(), "openrouter": ResponsesOverOpenRouter()},
+    collector=ResponsesCollector,
+    replay=_replay_responses,
+    lend=lend_responses,
+    adopt=adopt_responses,
 )
 EMBEDDINGS = Format(
     name="embeddings",

@@ -166,8 +166,8 @@ def bad_response(what: str) -> Refusal:
     )
 
 
-def error_in_stream() -> Refusal:
-    """Return the refusal of a stream that began with an error."""
+def error_in_answer(usage: Any = None, answer: bytes = b"") -> Refusal:
+    """Return the refusal of an answer that reports an error in spite of its status."""
     return Refusal(
         UpstreamError(
             "The provider's answer reported an error.", code="provider_error"
@@ -176,6 +176,8 @@ def error_in_stream() -> Refusal:
         fallback=True,
         health="failed",
         http_status=200,
+        usage=usage,
+        answer=answer,
     )
 
 

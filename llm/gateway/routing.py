@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from costs.facts import Who
-from llm.gateway.bounds import parts
+from llm.gateway.bounds import parts, turns
 from llm.snapshot import RouteSnapshot, Target
 
 # How often the fastest strategy tries somebody else, to learn whether he is faster now.
@@ -22,11 +22,15 @@ _EXPECTED_OUTPUT = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a choice may look at. size: the body's bytes without pictures'."""
+    """What a choice may look at. size: the body's bytes without pictures'.
+
+    wire: the name of the body's format, where its fields do not tell.
+    """
 
     who: Who
     body: Mapping[str, Any]
     size: int
+    wire: str = ""
 
     @property
     def input_tokens(self) -> int:
@@ -36,7 +40,7 @@ class Asked:
     @property
     def output_tokens(self) -> int:
         """What comes out at most, as far as the request says; else what is usual."""
-        for name in ("max_completion_tokens", "max_tokens"):
+        for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
             if isinstance(limit := self.body.get(name), int):
                 return limit
         return _EXPECTED_OUTPUT
@@ -86,8 +90,8 @@ def unfit(target: Target, asked: Asked) -> str:
     unmet = _unmet(target.conditions, asked)
     if unmet:
         return unmet
-    for ability in sorted(needs(asked.body)):
-        if target.abilities.get(ability) is False:
+    for ability in sorted(needs(asked.body, asked.wire)):
+        if _lacks(target.abilities, ability):
             return f"it lacks the ability `{ability}`"
     window = target.context_window
     # A token stands for a handful of bytes; what may fit is for the provider to say.
@@ -96,29 +100,40 @@ def unfit(target: Target, asked: Asked) -> str:
     return ""
 
 
-def needs(body: Mapping[str, Any]) -> set[str]:
+def _lacks(abilities: Mapping[str, Any], ability: str) -> bool:
+    if ability == "responses" and abilities.get("chat") is not False:
+        return False  # who chats responds; some do that alone
+    return abilities.get(ability) is False
+
+
+def needs(body: Mapping[str, Any], wire: str = "") -> set[str]:
     """Return the abilities that a request cannot do without."""
-    found = {"chat" if "messages" in body else "embeddings"}
+    if wire != "responses":
+        wire = "chat" if "messages" in body else "embeddings"
+    found = {wire}
     if body.get("tools"):
         found.add("tools")
     for wanted in (body.get("response_format"), _output_format(body)):
         if isinstance(wanted, dict) and wanted.get("type") == "json_schema":
             found.add("json_schema")
-    for part in parts(body.get("messages")):
+    for part in parts(turns(body)):
         found |= _PARTS.get(str(part.get("type")), set())
     return found
 
 
 def _output_format(body: Mapping[str, Any]) -> Any:
-    """Return Messages' word for a response format."""
-    config = body.get("output_config")
+    """Return Messages' or Responses' word for a response format."""
+    config = body.get("output_config") or body.get("text")
     return config.get("format") if isinstance(config, dict) else None
 
 
 _PARTS: Mapping[str, set[str]] = {
     "image_url": {"vision"},
     "image": {"vision"},
+    "input_image": {"vision"},
+    "computer_screenshot": {"vision"},
     "file": {"pdf"},
+    "input_file": {"pdf"},
     "document": {"pdf"},
     "input_audio": {"audio"},
 }

@@ -115,7 +115,7 @@ class Service:
         plan = make_plan(
             self.catalogue.current,
             call.body.pop("model", call.requested),
-            Asked(call.who, call.body, size),
+            Asked(call.who, call.body, size, call.format.name),
             self.market,
         )
         call.route, call.probability = plan.route, plan.probability
@@ -129,7 +129,8 @@ class Service:
             return None
         # Retrieval is work, and its embedding costs money: first, there must be room.
         await call.admitted()
-        expanded = await self.expand(call.requested, body, call.request_id)
+        lent = call.format.lend(body)
+        expanded = await self.expand(call.requested, lent, call.request_id)
         call.body = call.format.adopt(expanded.body)
         call.who = replace(
             call.who,

@@ -17,6 +17,11 @@ def chat_url(upstream: Upstream) -> str:
     return _url(upstream.base_url, upstream.kind, "chat/completions")
 
 
+def responses_url(upstream: Upstream) -> str:
+    """Return where responses are posted to."""
+    return _url(upstream.base_url, upstream.kind, "responses")
+
+
 def embeddings_url(upstream: Upstream) -> str:
     """Return where embeddings are posted to."""
     return _url(upstream.base_url, upstream.kind, "embeddings")
@@ -47,14 +52,7 @@ def prepare(
     max_tokens: injected when the request names none, because what is not bounded
     cannot be held for.
     """
-    if upstream.kind == "openrouter":
-        for name in ("models", "route"):
-            if name in body:
-                raise InvalidRequest(
-                    f"`{name}` would be served at another model's price: make a route.",
-                    code="unknown_parameter",
-                    param=name,
-                )
+    refuse_other_models(body, upstream)
     prepared = {**body, "model": model}
     if output_limit(body) is None:
         # OpenAI's newer models refuse the old name, other servers the new one.
@@ -65,6 +63,19 @@ def prepare(
         options = body.get("stream_options") or {}
         prepared["stream_options"] = {**options, "include_usage": True}
     return prepared
+
+
+def refuse_other_models(body: Mapping[str, Any], upstream: Upstream) -> None:
+    """Refuse what has OpenRouter choose among models; raises InvalidRequest."""
+    if upstream.kind != "openrouter":
+        return
+    for name in ("models", "route"):
+        if name in body:
+            raise InvalidRequest(
+                f"`{name}` would be served at another model's price: make a route.",
+                code="unknown_parameter",
+                param=name,
+            )
 
 
 def output_limit(body: Mapping[str, Any]) -> int | None:

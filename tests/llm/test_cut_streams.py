@@ -25,7 +25,12 @@ from llm.tokens import at_most
 from tests.installation_under_test import Caller, Installation, wait_until
 
 PRICE = {"input": "0.000001", "output": "0.00001"}
-PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
+HELLO = [{"role": "user", "content": "hi"}]
+WIRES = {
+    "chat": ("/v1/chat/completions", {"messages": HELLO, "max_tokens": 500}),
+    "messages": ("/v1/messages", {"messages": HELLO, "max_tokens": 500}),
+    "responses": ("/v1/responses", {"input": HELLO, "max_output_tokens": 500}),
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +46,12 @@ def streaming(
     installation: Installation, caller: Caller, model: str, *, api: str = "chat"
 ) -> Iterator[Iterator[str]]:
     """Begin a stream, and hang up on leaving."""
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": "hi"}],
-        "stream": True,
-        "max_tokens": 500,
-    }
+    path, body = WIRES[api]
     with (
         httpx.Client(base_url=installation.url, headers=caller.headers) as client,
-        client.stream("POST", PATHS[api], json=body) as stream,
+        client.stream(
+            "POST", path, json={**body, "model": model, "stream": True}
+        ) as stream,
     ):
         yield stream.iter_lines()
 
@@ -65,8 +67,16 @@ def bill(installation: Installation, attempt: Mapping[str, Any]) -> tuple[int, i
     return usage["input_tokens"], usage["output_tokens"]
 
 
-@pytest.mark.parametrize("api", ["chat", "messages"])
-@pytest.mark.parametrize("kind", ["native", "compatible"])
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        ("chat", "native"),
+        ("chat", "compatible"),
+        ("messages", "native"),
+        ("messages", "compatible"),
+        ("responses", "compatible"),
+    ],
+)
 def test_a_cut_stream_is_estimated_whatever_usage_it_began_with(
     installation: Installation, native: str, api: str, kind: str
 ):

@@ -75,6 +75,8 @@ class ChatCodec:
 class ChatStream:
     """Chunks pass as they came; the usage waits for the cost that goes with it."""
 
+    searches = 0
+
     def __init__(self, *, wants_usage: bool) -> None:
         self.usage: Any = None
         self.usage_source = b""
@@ -108,7 +110,7 @@ class ChatStream:
         """Read the data of one event; return what becomes of it."""
         chunk = read_object(data, "sent an event that")
         if chunk.get("error") and not chunk.get("choices"):
-            raise ErrorInStreamError("reported an error")
+            raise ErrorInStreamError
         passed = self.pass_on(chunk, event)
         return () if passed is None else (passed,)
 

@@ -77,6 +77,8 @@ class MessagesCodec:
 class MessagesStream:
     """Events pass as they came; the last one waits for the cost that goes before it."""
 
+    searches = 0
+
     def __init__(self) -> None:
         self.usage: Any = None
         self.usage_source = b""
@@ -103,7 +105,7 @@ class MessagesStream:
         value = read_object(data, "sent an event that")
         kind = value.get("type")
         if kind == "error":
-            raise ErrorInStreamError("reported an error")
+            raise ErrorInStreamError
         if kind == "message_stop":
             self.ended, self._stop = True, event
             return ()

@@ -2,6 +2,7 @@
 
 from llm.gateway.codecs.chat import ChatCodec
 from llm.gateway.codecs.embeddings import EmbeddingsCodec
+from llm.gateway.codecs.responses import ResponsesCodec
 from llm.gateway.codecs.translated import MessagesOverChat
 from llm.providers import openrouter
 
@@ -14,6 +15,12 @@ class ChatOverOpenRouter(ChatCodec):
 
 class MessagesOverOpenRouter(MessagesOverChat):
     """A messages client, a model of OpenRouter's."""
+
+    read_bill = staticmethod(openrouter.read_bill)
+
+
+class ResponsesOverOpenRouter(ResponsesCodec):
+    """Responses by way of OpenRouter."""
 
     read_bill = staticmethod(openrouter.read_bill)
 

@@ -22,7 +22,15 @@ ODD_SHAPES = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class ErrorInStreamError(Exception):
-    """The upstream reported an error inside a stream that had begun well."""
+    """The upstream reported an error inside an answer that had begun well.
+
+    usage: what it says it worked all the same, and source, where it says so.
+    """
+
+    def __init__(self, usage: Any = None, source: bytes = b"") -> None:
+        super().__init__("reported an error")
+        self.usage = usage
+        self.source = source
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,8 @@ class Reading:
     """A whole answer: what the client gets, and what the ledger reads.
 
     value: the body, parsed. text: what was said, for an estimate where there is no usage.
-    source: what the usage was parsed from.
+    source: what the usage was parsed from. searches: on the web, where they are not in
+    the usage.
     """
 
     body: bytes
@@ -39,6 +48,7 @@ class Reading:
     usage: Any = None
     service_tier: str = ""
     source: bytes = b""
+    searches: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,10 @@ class StreamCodec(Protocol):
     @property
     def service_tier(self) -> str:
         """The tier that served, if the upstream tells."""
+
+    @property
+    def searches(self) -> int:
+        """The searches on the web, where they are not in the usage."""
 
     @property
     def client_usage(self) -> Any:

@@ -74,7 +74,7 @@ class ChatOverMessagesStream(ChatStream):
         try:
             chunks = self._events.feed(read_object(data, "sent an event that"))
         except StreamFailed as error:
-            raise ErrorInStreamError("reported an error") from error
+            raise ErrorInStreamError from error
         self.ended = self._events.ended
         written = (
             self.pass_on(chunk, b"data: " + orjson.dumps(chunk)) for chunk in chunks

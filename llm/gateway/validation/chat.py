@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm.gateway.validation.fields import (
+    MOST_SCHEMA_DEPTH,
     Check,
     an_object,
     between,
@@ -19,7 +20,6 @@ from llm.gateway.validation.fields import (
 )
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_MOST_SCHEMA_DEPTH = 64
 
 
 def check_chat(body: Mapping[str, Any]) -> None:
@@ -117,7 +117,7 @@ def _check_tool(tool: Any, where: str) -> None:
 
 def _response_format(value: Any, name: str) -> None:
     an_object(value, name)
-    if depth_of(value) > _MOST_SCHEMA_DEPTH:
+    if depth_of(value) > MOST_SCHEMA_DEPTH:
         refuse("The schema is nested too deeply.", name, "too_deep")
 
 

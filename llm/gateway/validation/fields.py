@@ -21,6 +21,7 @@ REFUSED_FIELDS = frozenset(
     }
 )
 _MOST_USER_BYTES = 1024
+MOST_SCHEMA_DEPTH = 64
 
 
 def refuse(message: str, param: str | None, code: str = "invalid") -> NoReturn:
