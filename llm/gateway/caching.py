@@ -54,8 +54,8 @@ class Wish:
 def read_wish(header: str | None, body: dict[str, Any]) -> Wish:
     """Take the request's wish out of its header and its body; raises InvalidRequest.
 
-    X-Devora-Cache-Control: `use`, `max-age=SECONDS`, `no-cache` (a fresh answer, which
-    is kept), `no-store` (neither). In the body: `use_cache` true or false.
+    X-Devora-Cache-Control: `use`, `max-age=SECONDS`, `no-cache` (a fresh answer, which is
+    kept where the cache is used), `no-store` (neither). In the body: `use_cache` true or false.
     """
     use = body.pop("use_cache", None)
     if use is not None and not isinstance(use, bool):

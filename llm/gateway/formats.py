@@ -8,7 +8,7 @@ from llm.gateway import validation
 from llm.gateway.adoption import adopt_rendered, adopt_responses, lend_responses
 from llm.gateway.codecs import Codec
 from llm.gateway.codecs.chat import ChatCodec
-from llm.gateway.codecs.embeddings import EmbeddingsCodec
+from llm.gateway.codecs.embeddings import EmbeddingsCodec, NoEmbeddings
 from llm.gateway.codecs.messages import MessagesCodec
 from llm.gateway.codecs.openrouter import (
     ChatOverOpenRouter,
@@ -134,5 +134,5 @@ EMBEDDINGS = Format(
     end_user=_user,
     error=openai_error,
     default=EmbeddingsCodec(),
-    by_kind={"openrouter": EmbeddingsOverOpenRouter()},
+    by_kind={"anthropic": NoEmbeddings(), "openrouter": EmbeddingsOverOpenRouter()},
 )

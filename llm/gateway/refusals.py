@@ -21,6 +21,9 @@ from llm.policy import RoutePolicy
 _MOST_RETRY_AFTER_S = 86_400
 _MOST_MESSAGE = 2000
 
+# Clients retry on their own: what may be billed, or cannot be helped, is not theirs to try.
+_ONCE: Mapping[str, str] = {"x-should-retry": "false"}
+
 # Whether the same provider is asked again: not at all, at once, after a pause.
 Retry = Literal["no", "now", "later"]
 # What the failure says of the target: nothing, that it is broken, that it has enough
@@ -124,6 +127,8 @@ def _from_status(
         status=row.status,
         headers=_told(wait_s) if row.status == 503 else None,
     )
+    if row.billed or row.health == "paused":
+        error.headers |= _ONCE
     return Refusal(
         error,
         retry=row.retry,
@@ -159,7 +164,11 @@ def from_exception(error: OSError) -> Refusal:
 def bad_response(what: str) -> Refusal:
     """Return the refusal of an answer that cannot be read: it may well be billed."""
     return Refusal(
-        UpstreamError(f"The provider's answer {what}.", code="provider_bad_response"),
+        UpstreamError(
+            f"The provider's answer {what}.",
+            code="provider_bad_response",
+            headers=_ONCE,
+        ),
         health="failed",
         billed=True,
         http_status=200,
@@ -214,7 +223,7 @@ def _unsent(code: str, message: str) -> Refusal:
 
 
 def _unknown(message: str, status: int) -> Refusal:
-    error = UpstreamError(message, code="billing_unknown", status=status)
+    error = UpstreamError(message, code="billing_unknown", status=status, headers=_ONCE)
     return Refusal(error, health="failed", billed=True, may_repeat=True)
 
 

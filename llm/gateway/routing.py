@@ -41,7 +41,7 @@ class Asked:
     def output_tokens(self) -> int:
         """What comes out at most, as far as the request says; else what is usual."""
         for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
-            if isinstance(limit := self.body.get(name), int):
+            if type(limit := self.body.get(name)) is int and limit > 0:
                 return limit
         return _EXPECTED_OUTPUT
 

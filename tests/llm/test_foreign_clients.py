@@ -1,6 +1,7 @@
 """Clients that others wrote: langchain-openai, and embeddings with openai's."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import httpx
@@ -216,3 +217,27 @@ def test_what_a_chat_asks_for_arrives_as_it_was_said(
         assert answer.status_code == 200
         (asked,) = upstream.asked
     assert asked == {"model": "m", **body}
+
+
+@pytest.mark.parametrize("words", ["reset", "504", "html", "401", "quota"])
+def test_a_client_does_not_retry_what_may_be_billed_or_cannot_be_helped(
+    installation: Installation, caller: Caller, words: str
+):
+    model = installation.model(f"sim-{words}-tag-{uuid.uuid4().hex[:6]}")
+    client = openai.OpenAI(base_url=f"{installation.url}/v1", api_key=caller.key)
+    with pytest.raises(openai.APIStatusError):
+        client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "hi"}], max_tokens=5
+        )
+    assert len(installation.calls(caller)) == 1
+
+
+def test_who_has_no_embeddings_is_not_asked_for_any(
+    installation: Installation, caller: Caller
+):
+    slug = f"anthro-{uuid.uuid4().hex[:6]}"
+    installation.provider(slug, installation.simulator_url, kind="anthropic")
+    client = openai.OpenAI(base_url=f"{installation.url}/v1", api_key=caller.key)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.embeddings.create(model=f"{slug}/sim", input="x")
+    assert refused.value.code == "unsupported_endpoint"

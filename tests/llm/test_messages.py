@@ -13,6 +13,7 @@ import pytest
 
 from tests.installation_under_test import Caller, Installation, wait_until
 
+_THINKING = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
 HELLO: Any = [{"role": "user", "content": "Why do tests matter?"}]
 WEATHER: Any = {
     "name": "weather",
@@ -354,3 +355,31 @@ def test_a_chat_client_reaches_an_anthropic_model(
     first, second = installation.attempts(caller, count=2)
     assert first["cost_usd"] == second["cost_usd"] == cost
     wait_until(lambda: len(installation.calls(caller)) == 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"tools": [{"name": "f", "input_schema": schema}]}, "tools[0].input_schema")
+        for schema in ([1], "object", True, 5, 1.5)
+    ]
+    + [
+        ({**_THINKING, "output_config": {"effort": effort}}, "output_config.effort")
+        for effort in (["low"], {"a": 1}, 5)
+    ],
+)
+def test_what_cannot_be_translated_is_refused_by_its_field(
+    installation: Installation, caller: Caller, body: dict[str, Any], param: str
+):
+    refused = httpx.post(
+        f"{installation.url}/v1/messages",
+        json={
+            "model": "simulator/sim-instant",
+            "max_tokens": 2000,
+            "messages": HELLO,
+            **body,
+        },
+        headers={"x-api-key": caller.key},
+    )
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == param

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from devora_ops.common.errors import InvalidRequest
 from llm.gateway.codecs.chat import read_object
 from llm.gateway.codecs.protocol import BadAnswerError, Reading, StreamCodec
 from llm.providers import openai
@@ -61,3 +62,17 @@ class EmbeddingsCodec:
     def stream(self, body: Mapping[str, Any]) -> StreamCodec:
         """Embeddings do not stream; validation refuses a body that asks for it."""
         raise NotImplementedError
+
+
+class NoEmbeddings(EmbeddingsCodec):
+    """Of an upstream that has no such endpoint."""
+
+    def prepare(
+        self, body: Mapping[str, Any], target: Target, *, default_max_tokens: int
+    ) -> dict[str, Any]:
+        """Refuse: another target may do."""
+        raise InvalidRequest(
+            f"`{target.model}` makes no embeddings: its provider has no such endpoint.",
+            code="unsupported_endpoint",
+            param="model",
+        )

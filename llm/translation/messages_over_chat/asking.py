@@ -55,6 +55,8 @@ def _effort(body: Mapping[str, Any]) -> str | None:
     """
     thinking = object_at(body, "thinking")
     effort = object_at(body, "output_config").get("effort")
+    if not isinstance(effort, str | None):
+        raise malformed("output_config.effort", "`effort` must be a text.")
     if thinking.get("type") not in ("enabled", "adaptive"):
         return None
     if effort in _EFFORTS:

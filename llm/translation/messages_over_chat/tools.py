@@ -39,6 +39,8 @@ def _tool(tool: Any, where: str) -> dict[str, Any]:
     if tool.get("description"):
         function["description"] = tool["description"]
     schema = tool.get("input_schema") or {}
+    if not isinstance(schema, dict):
+        raise malformed(f"{where}.input_schema", "`input_schema` must be an object.")
     function["parameters"] = {"type": "object", "properties": {}, **schema}
     if tool.get("strict") and is_closed(schema):
         function["strict"] = True
