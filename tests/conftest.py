@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -81,7 +82,17 @@ def migrated_database(purpose: str, blocker: Blocker) -> Iterator[str]:
                 call_command("migrate", verbosity=0)
             yield name
         finally:
+            _drop(admin, name)
+
+
+def _drop(admin: psycopg.Connection[Any], name: str) -> None:
+    """Drop a database; nobody but a superuser ends the autovacuum that looks after it."""
+    for _ in range(100):
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
             admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+            return
+        time.sleep(0.1)
+    admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(scope="session")

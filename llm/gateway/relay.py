@@ -58,6 +58,7 @@ class Relay:
         self._stream = stream
         self._turns = turns
         self._splitter = EventSplitter()
+        self._parts: deque[bytes] = deque()  # came together, and wait for their turns
         self._sending = asyncio.Lock()
         self.begun = False
 
@@ -85,19 +86,19 @@ class Relay:
 
         When many hang up at once, they are heard out one after the other.
         """
-        parts: deque[bytes] = deque()
         try:
             await asyncio.sleep(0)  # what waits in the socket is taken in meanwhile
-            parts.extend(slices(answer.cut_off()))
-            while parts:
-                await self._turns.take(len(parts[0]))
-                self._meter(parts.popleft())
+            self._parts.extend(slices(answer.cut_off()))
+            while self._parts:
+                await self._turns.take(len(self._parts[0]))
+                self._meter(self._parts.popleft())
             # Its tokens are counted next, if the provider did not tell how many.
             await self._turns.take(len(self._stream.text))
         finally:
             # Called off again: nobody waits any more, but what was said is billed.
-            for part in (*parts, *slices(answer.cut_off())):
-                self._meter(part)
+            self._parts.extend(slices(answer.cut_off()))
+            while self._parts:
+                self._meter(self._parts.popleft())
 
     async def finish(self) -> None:
         """Say what the call cost, and end the stream."""
@@ -120,9 +121,10 @@ class Relay:
 
     async def _relay(self, answer: Answer) -> None:
         while piece := await answer.piece():
-            for part in slices(piece):
-                await self._turns.take(len(part))
-                await self._relay_part(part)
+            self._parts.extend(slices(piece))
+            while self._parts:
+                await self._turns.take(len(self._parts[0]))
+                await self._relay_part(self._parts.popleft())
                 if self._stream.ended:
                     return
         if last := self._splitter.rest():  # some servers leave its blank line out

@@ -5,8 +5,8 @@ import json
 import socket
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
@@ -135,18 +135,58 @@ async def test_what_has_arrived_is_metered_even_if_nobody_reads_it():
     heard = asyncio.Event()
     go_on, sent = threading.Event(), threading.Event()
 
-    def provide(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + chunk("one"))
-            go_on.wait()
-            connection.sendall(chunk(" two") + b"data: {broken\n\n")
-            sent.set()
+    def say(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + chunk("one"))
+        go_on.wait()
+        connection.sendall(chunk(" two") + b"data: {broken\n\n")
+        sent.set()
 
     async def send(message: Any) -> None:
         if message.get("body"):
             heard.set()
+
+    async with relaying(say, send) as (stream, task):
+        await heard.wait()
+        # A loop that is busy with others: what comes meanwhile waits in the socket.
+        go_on.set()
+        sent.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert stream.text == "one two"
+
+
+async def test_what_waits_for_its_turn_is_metered_when_a_client_goes():
+    many, blocked = 2000, asyncio.Event()
+
+    def say(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + chunk("x") * many)
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            blocked.set()
+            await asyncio.Event().wait()
+
+    async with relaying(say, send) as (stream, task):
+        await blocked.wait()
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert stream.text == "x" * many
+
+
+@asynccontextmanager
+async def relaying(
+    say: Callable[[socket.socket], None], send: Callable[[Any], Awaitable[None]]
+) -> AsyncIterator[tuple[ChatStream, asyncio.Task[None]]]:
+    """Relay what a provider says to a client, in a task."""
+
+    def provide(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            say(connection)
 
     call = Call(Key("k", b"", frozenset(), None, "agent", "team", "off"), "r", CHAT)
     stream = ChatStream(wants_usage=False)
@@ -155,8 +195,7 @@ async def test_what_has_arrived_is_metered_even_if_nobody_reads_it():
         provider = threading.Thread(target=provide, args=[listener])
         provider.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        client = UpstreamClient()
-        with await client.post(
+        with await UpstreamClient().post(
             Upstream("p", "compatible", "", True, ""),
             url,
             data=b"{}",
@@ -165,17 +204,8 @@ async def test_what_has_arrived_is_metered_even_if_nobody_reads_it():
             stream=True,
             sending=lambda: None,
         ) as answer:
-            relaying = asyncio.create_task(cut(relay, answer))
-            await heard.wait()
-            # A loop that is busy with others: what comes meanwhile waits in the socket.
-            go_on.set()
-            sent.wait()
-            relaying.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await relaying
+            yield stream, asyncio.create_task(cut(relay, answer))
         provider.join()
-
-    assert stream.text == "one two"
 
 
 async def cut(relay: Relay, answer: Answer) -> None:
