@@ -60,6 +60,7 @@ def add_gateway(
         "/v1/responses": {"post": _respond()},
         "/v1/embeddings": {"post": _embeddings()},
         "/v1/models": {"get": _models()},
+        "/v1/models/{model}": {"get": _one_model()},
     }
     return result
 
@@ -146,6 +147,22 @@ def _models() -> dict[str, Any]:
         "tags": ["gateway"],
         "security": [{"ApiKey": []}],
         "responses": _responses("The list.", content, _REQUEST_ID),
+    }
+
+
+def _one_model() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object"}}}
+    return {
+        "operationId": "models_retrieve",
+        "summary": "Say whether a name can be asked for",
+        "description": "A route, or a model as `provider/name`.\n\nScope of the API key: "
+        "`call`.",
+        "tags": ["gateway"],
+        "security": [{"ApiKey": []}],
+        "parameters": [
+            {"name": "model", "in": "path", "required": True, "schema": STRING}
+        ],
+        "responses": _responses("The name and whose it is.", content, _REQUEST_ID),
     }
 
 

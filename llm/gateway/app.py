@@ -59,6 +59,7 @@ from llm.snapshot import Key, catalogue, keys
 log = logging.getLogger("[LLM]")
 
 _MESSAGES = "/v1/messages"
+_MODELS = "/v1/models"
 
 Endpoint = Callable[[Key, str, Scope, Receive, Send], Awaitable[None]]
 
@@ -137,7 +138,7 @@ class Gateway:
             _MESSAGES: {"POST": self._serving(MESSAGES)},
             "/v1/responses": {"POST": self._serving(RESPONSES)},
             "/v1/embeddings": {"POST": self._serving(EMBEDDINGS)},
-            "/v1/models": {"GET": self._list_models},
+            _MODELS: {"GET": self._list_models},
         }
 
     async def start(self) -> None:
@@ -211,7 +212,10 @@ class Gateway:
         return error_bytes(error, asked, body=_shape(scope)(error, asked))
 
     def _endpoint(self, scope: Scope) -> Endpoint:
-        methods = self._endpoints.get(scope["path"].rstrip("/"))
+        path = scope["path"].rstrip("/")
+        methods = self._endpoints.get(path)
+        if methods is None and path.startswith(f"{_MODELS}/"):
+            methods = {"GET": self._show_model}
         if methods is None:
             raise NotFound(f"There is no {scope['path'][:200]} here.")
         endpoint = methods.get(scope["method"])
@@ -250,22 +254,29 @@ class Gateway:
     async def _list_models(
         self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        data = [_model(name, owner) for name, owner in self._models().items()]
+        await _send_object(send, {"object": "list", "data": data}, asked)
+
+    async def _show_model(
+        self, key: Key, asked: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        name = scope["path"].removeprefix(f"{_MODELS}/").rstrip("/")
+        owner = self._models().get(name)
+        if owner is None:
+            raise NotFound(
+                f"There is no model or route `{name[:200]}`.",
+                code="model_not_found",
+                param="model",
+            )
+        await _send_object(send, _model(name, owner), asked)
+
+    def _models(self) -> Mapping[str, str]:
+        """Return whose each name is that can be asked for; routes come first."""
         catalogue = self._catalogue.current
-        names = [(slug, "route") for slug in sorted(catalogue.routes)]
-        names += [
-            (model, target.upstream.slug)
-            for model, target in sorted(catalogue.models.items())
-        ]
-        body = {
-            "object": "list",
-            "data": [
-                {"id": name, "object": "model", "created": 0, "owned_by": owner}
-                for name, owner in names
-            ],
-        }
-        await send_bytes(
-            send, 200, orjson.dumps(body), [(b"x-request-id", asked.encode())]
-        )
+        names = dict.fromkeys(sorted(catalogue.routes), "route")
+        for model, target in sorted(catalogue.models.items()):
+            names.setdefault(model, target.upstream.slug)
+        return names
 
 
 class _Once:
@@ -278,6 +289,15 @@ class _Once:
     def __call__(self, message: MutableMapping[str, Any]) -> Awaitable[None]:
         self.begun = True
         return self._send(message)
+
+
+def _model(name: str, owner: str) -> Mapping[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
+
+
+async def _send_object(send: Send, body: Mapping[str, Any], asked: str) -> None:
+    headers = [(b"x-request-id", asked.encode())]
+    await send_bytes(send, 200, orjson.dumps(body), headers)
 
 
 def _is_messages(scope: Scope) -> bool:

@@ -37,7 +37,7 @@ def input_bound(
             bound += _IMAGE_TOKENS - len(_image(part))
         elif kind in _BULKY:
             bound += _DOCUMENT_TOKENS
-    if window and not REMEMBERED.isdisjoint(payload):
+    if window and any(payload.get(name) for name in REMEMBERED & payload.keys()):
         return max(bound, window)
     return bound
 

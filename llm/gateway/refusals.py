@@ -193,7 +193,8 @@ def error_in_answer(usage: Any = None, answer: bytes = b"") -> Refusal:
 def unavailable(wait_s: float) -> Refusal:
     """Return the refusal of a target that is left alone: nothing was sent to it."""
     error = UpstreamError(
-        "The provider keeps failing and is left alone for a moment.",
+        "The provider is left alone for a moment: it keeps failing, or an operator wants "
+        "it so.",
         code="provider_unavailable",
         status=503,
         headers=_told(wait_s),

@@ -241,3 +241,15 @@ def test_who_has_no_embeddings_is_not_asked_for_any(
     with pytest.raises(openai.BadRequestError) as refused:
         client.embeddings.create(model=f"{slug}/sim", input="x")
     assert refused.value.code == "unsupported_endpoint"
+
+
+def test_a_model_and_a_route_are_found_by_their_names(
+    installation: Installation, caller: Caller
+):
+    model = installation.model(f"sim-instant-tag-{uuid.uuid4().hex[:6]}")
+    client = openai.OpenAI(base_url=f"{installation.url}/v1", api_key=caller.key)
+    assert client.models.retrieve(model).owned_by == "simulator"
+    assert {each.id for each in client.models.list()} >= {model}
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.models.retrieve("nobody/nothing")
+    assert missing.value.code == "model_not_found"

@@ -363,6 +363,7 @@ def test_a_chat_client_reaches_an_anthropic_model(
         ({"tools": [{"name": "f", "input_schema": schema}]}, "tools[0].input_schema")
         for schema in ([1], "object", True, 5, 1.5)
     ]
+    + [({"tools": [{"name": "f", "input_schema": {}}] * 2}, "tools")]
     + [
         ({**_THINKING, "output_config": {"effort": effort}}, "output_config.effort")
         for effort in (["low"], {"a": 1}, 5)

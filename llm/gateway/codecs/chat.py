@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from devora_ops.common.errors import DevoraError
+from llm.gateway.codecs.openai_family import OpenAIFamily
 from llm.gateway.codecs.protocol import (
     BadAnswerError,
     ErrorInStreamError,
@@ -15,11 +16,10 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.errors import openai_fields
 from llm.gateway.sse import data_of
 from llm.providers import openai
-from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 
-class ChatCodec:
+class ChatCodec(OpenAIFamily):
     """POST /v1/chat/completions, in and out."""
 
     read_usage = staticmethod(openai.read_usage)
@@ -27,10 +27,6 @@ class ChatCodec:
     def url(self, upstream: Upstream) -> str:
         """Return where chat completions are posted to."""
         return openai.chat_url(upstream)
-
-    def headers(self, upstream: Upstream) -> Mapping[str, str]:
-        """Return the headers of every request."""
-        return openai.base_headers(upstream)
 
     def prepare(
         self, body: Mapping[str, Any], target: Target, *, default_max_tokens: int
@@ -51,14 +47,6 @@ class ChatCodec:
     def prompt_text(self, payload: Mapping[str, Any]) -> str:
         """Return what the messages say."""
         return "\n\n".join(_texts(payload["messages"]))
-
-    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
-        """Return None: nobody tells what a call cost, its tokens do."""
-        return None
-
-    def region_of(self, usage: Any) -> str:
-        """Return no region: prices are the same everywhere."""
-        return ""
 
     def read(self, raw: bytes) -> Reading:
         """Read a completion; it leaves as it came."""

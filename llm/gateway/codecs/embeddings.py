@@ -5,13 +5,13 @@ from typing import Any
 
 from devora_ops.common.errors import InvalidRequest
 from llm.gateway.codecs.chat import read_object
+from llm.gateway.codecs.openai_family import OpenAIFamily
 from llm.gateway.codecs.protocol import BadAnswerError, Reading, StreamCodec
 from llm.providers import openai
-from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 
-class EmbeddingsCodec:
+class EmbeddingsCodec(OpenAIFamily):
     """POST /v1/embeddings, in and out."""
 
     read_usage = staticmethod(openai.read_usage)
@@ -19,10 +19,6 @@ class EmbeddingsCodec:
     def url(self, upstream: Upstream) -> str:
         """Return where embeddings are posted to."""
         return openai.embeddings_url(upstream)
-
-    def headers(self, upstream: Upstream) -> Mapping[str, str]:
-        """Return the headers of every request."""
-        return openai.base_headers(upstream)
 
     def prepare(
         self, body: Mapping[str, Any], target: Target, *, default_max_tokens: int
@@ -43,14 +39,6 @@ class EmbeddingsCodec:
         given = payload["input"]
         texts: Sequence[Any] = [given] if isinstance(given, str) else given
         return "\n".join(text for text in texts if isinstance(text, str))
-
-    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
-        """Return None: nobody tells what a call cost, its tokens do."""
-        return None
-
-    def region_of(self, usage: Any) -> str:
-        """Return no region: prices are the same everywhere."""
-        return ""
 
     def read(self, raw: bytes) -> Reading:
         """Read the answer; it leaves as it came."""

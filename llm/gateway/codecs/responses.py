@@ -8,6 +8,7 @@ import orjson
 from devora_ops.common.errors import DevoraError, InvalidRequest
 from llm.gateway.bounds import REMEMBERED
 from llm.gateway.codecs.chat import read_object, tier_of
+from llm.gateway.codecs.openai_family import OpenAIFamily
 from llm.gateway.codecs.protocol import (
     BadAnswerError,
     ErrorInStreamError,
@@ -18,7 +19,6 @@ from llm.gateway.codecs.protocol import (
 from llm.gateway.errors import openai_fields
 from llm.gateway.sse import data_of
 from llm.providers import openai, openai_responses
-from llm.providers.openrouter import Bill
 from llm.snapshot import Target, Upstream
 
 _FIRST = ("response.created", "response.queued", "response.in_progress")
@@ -26,7 +26,7 @@ _LAST = ("response.completed", "response.incomplete")
 _SAID = ("text", "refusal", "arguments", "input")
 
 
-class ResponsesCodec:
+class ResponsesCodec(OpenAIFamily):
     """POST /v1/responses, in and out."""
 
     read_usage = staticmethod(openai_responses.read_usage)
@@ -34,10 +34,6 @@ class ResponsesCodec:
     def url(self, upstream: Upstream) -> str:
         """Return where responses are posted to."""
         return openai.responses_url(upstream)
-
-    def headers(self, upstream: Upstream) -> Mapping[str, str]:
-        """Return the headers of every request."""
-        return openai.base_headers(upstream)
 
     def prepare(
         self, body: Mapping[str, Any], target: Target, *, default_max_tokens: int
@@ -67,14 +63,6 @@ class ResponsesCodec:
         """Return what the instructions and the input say."""
         parts = (payload.get("instructions"), payload.get("input"))
         return "\n\n".join(text for part in parts for text in _texts(part))
-
-    def read_bill(self, usage: Any, text: bytes) -> Bill | None:
-        """Return None: nobody tells what a call cost, its tokens do."""
-        return None
-
-    def region_of(self, usage: Any) -> str:
-        """Return no region: prices are the same everywhere."""
-        return ""
 
     def read(self, raw: bytes) -> Reading:
         """Read a response; it leaves as it came."""

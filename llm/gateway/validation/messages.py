@@ -90,6 +90,9 @@ def _tools(value: Any, name: str) -> None:
         if not isinstance(tool, dict):
             refuse("A tool must be an object.", f"{name}[{place}]")
         check_uses(tool, f"{name}[{place}]")
+    names = [str(tool.get("name")) for tool in value if tool.get("name")]
+    if len(set(names)) != len(names):
+        refuse("Two tools have the same name.", name, "duplicate")
 
 
 _FIELDS: Mapping[str, Check] = {

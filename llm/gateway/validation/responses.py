@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from llm.gateway.validation.content import check_content, check_picture, check_text
 from llm.gateway.validation.fields import (
     MOST_SCHEMA_DEPTH,
     Check,
@@ -13,7 +14,6 @@ from llm.gateway.validation.fields import (
     check_uses,
     depth_of,
     flag,
-    is_base64,
     positive,
     refuse,
     short_text,
@@ -62,25 +62,12 @@ def _check_item(item: Any, where: str) -> None:
         refuse(f"A role must be one of {', '.join(sorted(_ROLES))}.", f"{where}.role")
     if kind == "function_call_output" and not item.get("call_id"):
         refuse("A function's output needs its `call_id`.", f"{where}.call_id")
-    content = item.get("content")
-    if isinstance(content, list):
-        for place, part in enumerate(content):
-            _check_part(part, f"{where}.content[{place}]")
-    elif not isinstance(content, str | None):
-        refuse("`content` must be a text or a list of parts.", f"{where}.content")
+    check_content(item.get("content"), f"{where}.content", _check_part)
 
 
-def _check_part(part: Any, where: str) -> None:
-    if not isinstance(part, dict) or not isinstance(part.get("type"), str):
-        refuse("A content part must be an object with a `type`.", where)
-    is_text = part["type"] in ("input_text", "output_text")
-    if is_text and not isinstance(part.get("text"), str):
-        refuse("A text part needs its `text`.", f"{where}.text")
-    url = part.get("image_url")
-    if isinstance(url, str) and url.startswith("data:"):
-        header, comma, data = url.partition(",")
-        if not comma or (header.endswith(";base64") and not is_base64(data)):
-            refuse("The image is not valid base64.", f"{where}.image_url")
+def _check_part(part: Mapping[str, Any], where: str) -> None:
+    check_text(part, where, "input_text", "output_text")
+    check_picture(part.get("image_url"), f"{where}.image_url")
 
 
 def _tools(value: Any, name: str) -> None:
