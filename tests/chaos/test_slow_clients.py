@@ -120,7 +120,7 @@ def test_half_open_connections_hold_up_nobody(
     per_second, seconds, many = (60, 30, 1000) if figures.judged else (60, 1, 60)
     caller = shared.caller()
     # Faster than any model, and no faster than what is unread can be estimated.
-    (model, long) = provide(shared, ["chunks-3", "chunks-20000-gap-4"])
+    (model, long) = provide(shared, ["chunks-3", "chunks-20000-gap-8"])
     make = chat(model, caller.key)
     usual = _offer(front, make, per_second, seconds)
     slow = [*_half_open(many, bodies=figures.judged, caller=caller, model=model)]

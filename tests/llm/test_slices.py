@@ -1,6 +1,7 @@
 """Streams that share a loop: nothing of them is lost, and no turn relays without end."""
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,20 @@ async def test_a_turn_relays_so_much_and_others_are_served_between():
     # The first begins with a whole turn; from then on nobody comes before his turn.
     later = "".join(between)[3:33]
     assert {later.count(name) for name in "abc"} == {10}, later
+
+
+async def test_a_turn_that_is_long_for_other_reasons_relays_more():
+    turns = Turns()
+    await turns.take(TURN_BYTES)
+    waiting = [asyncio.create_task(turns.take(SLICE_BYTES)) for _ in range(200)]
+    await asyncio.sleep(0)
+    time.sleep(0.03)  # noqa: ASYNC251 (what is tested)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    relayed = sum(task.done() for task in waiting)
+    assert relayed > 4 * TURN_BYTES // SLICE_BYTES
+    for task in waiting:
+        task.cancel()
 
 
 async def test_who_is_called_off_takes_nothing_of_a_turn():
