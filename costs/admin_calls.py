@@ -92,6 +92,26 @@ class AnomalyFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(anomaly=kind) if kind in Anomaly else queryset
 
 
+class FailureFilter(DropdownFilter):  # type: ignore[misc]
+    """Tries that came to nothing."""
+
+    title = _("failure")
+    parameter_name = "failed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Offer the failed ones and the others."""
+        return [("yes", _("Failed")), ("no", _("Answered"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out the others."""
+        match self.value():
+            case "yes":
+                return queryset.exclude(error_code="")
+            case "no":
+                return queryset.filter(error_code="")
+        return queryset
+
+
 def _moment(moment: dt.datetime) -> str:
     """Return a date and a time with its seconds: calls come close together."""
     local = timezone.localtime(moment)
@@ -266,7 +286,13 @@ class AttemptAdmin(FactAdmin):
         "cost",
         "odd",
     )
-    list_filter = (SinceFilter, ("state", ChoicesDropdownFilter), AnomalyFilter)
+    list_filter = (
+        SinceFilter,
+        ("state", ChoicesDropdownFilter),
+        FailureFilter,
+        AnomalyFilter,
+        ("model", FieldTextFilter),
+    )
     list_filter_submit = True
     search_fields = ("id",)
     search_help_text = _("An attempt's or its call's id")

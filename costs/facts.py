@@ -42,6 +42,12 @@ class Who:
     variant: str = ""
 
 
+# Attempts that came to nothing by the client's doing or by ours, and what a provider
+# answers to a request that cannot be served.
+_NOT_THEIRS = frozenset({"client_gone", "shutting_down", "internal_error"})
+_ASKED_WRONG = frozenset({400, 413, 422})
+
+
 # Not frozen, although nobody changes a fact: a frozen one takes four times as long to
 # make, on a path where every call makes two.
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +83,12 @@ class AttemptFact:
     probability: float | None = None
     anomaly: Anomaly = ""
     book_usd: Decimal | None = None
+
+    @property
+    def provider_failed(self) -> bool:
+        """Whether its provider is to blame: not who asked or left, nor we."""
+        blameless = self.error_code in _NOT_THEIRS or self.http_status in _ASKED_WRONG
+        return bool(self.error_code) and not blameless
 
 
 @dataclass(slots=True, kw_only=True)

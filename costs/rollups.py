@@ -75,6 +75,7 @@ class Measures:
 
     calls: int = 0
     attempts: int = 0
+    failed: int = 0
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
@@ -101,6 +102,7 @@ class Measures:
     def add_attempt(self, attempt: AttemptFact) -> None:
         """Count an attempt: its tokens and what they cost."""
         self.attempts += 1
+        self.failed += attempt.provider_failed
         self.input_tokens += attempt.usage.whole_input
         self.cached_tokens += attempt.usage.cache_read
         self.output_tokens += attempt.usage.whole_output
@@ -128,6 +130,7 @@ class Measures:
 _SUMS = (
     "calls",
     "attempts",
+    "failed",
     "input_tokens",
     "cached_tokens",
     "output_tokens",

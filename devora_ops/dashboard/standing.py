@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -23,7 +24,7 @@ Level = Literal["ok", "warning", "error"]
 _MOST_BUDGETS = 4
 _MOST_ITEMS = 4
 _ALARMING_SHARE = 0.8
-_FAILING_CALLS = 10
+_FAILING_ATTEMPTS = 10
 _FAILING_SHARE = 0.1
 _DOWN_SHARE = 0.5
 _FAILING_MINUTES = 15
@@ -39,10 +40,9 @@ _BUDGETS = sql.SQL(
 )
 _PROVIDERS = sql.SQL(
     "SELECT split_part(model, '/', 1),"
-    " sum(calls) FILTER (WHERE status IN ('error', 'timeout')), sum(calls)"
+    " sum(failed), sum(attempts)"
     " FROM costs_rollup_minute WHERE bucket >= now() - make_interval(mins => %(minutes)s)"
-    " AND status IN ('ok', 'error', 'timeout') AND model <> ''"
-    " GROUP BY 1 HAVING sum(calls) >= %(calls)s"
+    " GROUP BY 1 HAVING sum(attempts) >= %(attempts)s"
 )
 
 
@@ -191,26 +191,27 @@ def _budget_item(one: BudgetStanding) -> Item:
 
 
 def _failing_providers() -> list[Item]:
-    parameters = {"minutes": _FAILING_MINUTES, "calls": _FAILING_CALLS}
+    parameters = {"minutes": _FAILING_MINUTES, "attempts": _FAILING_ATTEMPTS}
     items = []
-    for provider, failed, calls in fetch(_PROVIDERS, parameters):
-        share = float((failed or 0) / calls)
+    for provider, failed, attempts in fetch(_PROVIDERS, parameters):
+        share = float(failed / attempts)
         if share >= _FAILING_SHARE:
-            items.append(_provider_item(provider, share, int(calls)))
+            items.append(_provider_item(provider, share, int(attempts)))
     return items
 
 
-def _provider_item(provider: str, share: float, calls: int) -> Item:
+def _provider_item(provider: str, share: float, attempts: int) -> Item:
     values = {
         "provider": provider,
         "share": formats.percent(share, places=0),
-        "calls": formats.calls_text(calls),
+        "attempts": formats.count(attempts),
     }
+    failed = {"failed": "yes", "since": "1h", "model__icontains": f"{provider}/"}
     return Item(
         level="error" if share >= _DOWN_SHARE else "warning",
         title=_("%(provider)s fails %(share)s of the time") % values,
-        detail=_("%(calls)s in the last 15 minutes.") % values,
-        url=reverse("admin:costs_call_changelist") + "?status__exact=error&since=1h",
+        detail=_("Of %(attempts)s attempts in the last 15 minutes.") % values,
+        url=f"{reverse('admin:costs_attempt_changelist')}?{urlencode(failed)}",
         weight=1 + share,
     )
 

@@ -36,12 +36,13 @@ def roll_up(table, *, bucket="2026-03-10T12:00:00Z", latencies=(), **columns):
     measures = dict.fromkeys(
         ("calls", "attempts", "input_tokens", "cached_tokens", "output_tokens"), 0
     ) | dict.fromkeys(
-        ("cost_usd", "saved_usd", "unpriced", "cacheable", "scored", "score_sum"), 0
+        ("failed", "cost_usd", "saved_usd", "unpriced", "cacheable", "scored"), 0
     )
     row = {
         "bucket": bucket,
         **keys,
         **measures,
+        "score_sum": 0,
         "latency_ms": sum(latencies),
         "latency": pack(latencies),
         "ttft": [],

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from costs.facts import AttemptFact, CallFact, Settlement, Who
-from costs.models import Call
+from costs.posting import COPY_ATTEMPTS, COPY_CALLS, attempt_row, call_row
 from costs.pricing import Usage
 from costs.rollups import Fold
 from devora_ops.common.ids import first_uuid7_at
@@ -26,7 +26,7 @@ def settled(
     """Return the settlement of one call.
 
     more: ms, cost, tokens (in, out), tries, cache, saved, prompt, variant, user, key,
-    ttft.
+    ttft, error and http of the last attempt (those before it were overloaded).
     """
     number = next(_numbers)
     call_id = uuid.UUID(int=first_uuid7_at(at).int + number * 100)
@@ -44,6 +44,8 @@ def settled(
     cost = Decimal(more.get("cost", "0.01")) if answered else Decimal(0)
     tries = more.get("tries", 0 if status in ("cached", "blocked") else 1)
     ms = more.get("ms", 500.0)
+    failed = status in ("error", "timeout")
+    error = more.get("error", "provider_error" if failed else "")
     call = CallFact(
         id=call_id,
         who=who,
@@ -73,6 +75,8 @@ def settled(
             latency_ms=ms,
             usage=usage if place == tries - 1 else Usage(),
             cost_usd=cost if place == tries - 1 else Decimal(0),
+            error_code=error if place == tries - 1 else "provider_overloaded",
+            http_status=more.get("http") if place == tries - 1 else 503,
         )
         for place in range(tries)
     )
@@ -80,35 +84,20 @@ def settled(
 
 
 def record(*settlements):
-    """Write rollups and calls as settlements do; the caller's test is transactional."""
+    """Write what settlements do; the caller's test is transactional."""
     fold = Fold()
     for settlement in settlements:
         fold.add(settlement)
-        Call.objects.create(**_row(settlement.call))
     with connection.cursor() as cursor:
+        with cursor.copy(COPY_ATTEMPTS) as copy:
+            for settlement in settlements:
+                for attempt in settlement.attempts:
+                    copy.write_row(attempt_row(attempt))
+        with cursor.copy(COPY_CALLS) as copy:
+            for settlement in settlements:
+                copy.write_row(call_row(settlement.call))
         for statement, rows in fold.upserts():
             cursor.execute(statement, [rows])
-
-
-def _row(call):
-    return {
-        "id": call.id,
-        "finished_at": call.finished_at,
-        "team": call.who.team,
-        "agent": call.who.agent,
-        "model": call.model,
-        "prompt": call.who.prompt,
-        "end_user": call.who.end_user,
-        "key": call.who.key,
-        "status": call.status,
-        "http_status": call.http_status,
-        "cache": call.cache,
-        "input_tokens": call.usage.whole_input,
-        "output_tokens": call.usage.whole_output,
-        "cost_usd": call.cost_usd,
-        "latency_ms": call.latency_ms,
-        "attempts": call.attempts,
-    }
 
 
 def news(settlement):

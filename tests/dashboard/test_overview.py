@@ -1,7 +1,9 @@
 """The Overview and its panels: what each role sees, states, addresses and files."""
 
 import csv
+import html
 import io
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -255,7 +257,28 @@ def test_a_failing_provider_needs_attention(viewer):
     now = timezone.now()
     record(*(settled(now, status="error") for _ in range(6)))
     record(*(settled(now) for _ in range(4)))
-    assert "openai fails 60% of the time" in text(panel(viewer, "standing"))
+    page = text(panel(viewer, "standing"))
+    assert "openai fails 60% of the time" in page
+    (link,) = re.findall(r'href="([^"]*costs/attempt[^"]*)"', page)
+    found = viewer.get(html.unescape(link)).content.decode()
+    assert len(set(re.findall(r"costs/attempt/([0-9a-f-]{36})/", found))) == 6
+
+
+def test_a_provider_that_others_stood_in_for_needs_attention(viewer):
+    now = timezone.now()
+    record(*(settled(now, tries=3) for _ in range(5)))
+    assert "openai fails 67% of the time" in text(panel(viewer, "standing"))
+
+
+@pytest.mark.parametrize(
+    ("error", "http"),
+    [("client_gone", None), ("shutting_down", None), ("context_length_exceeded", 400)],
+)
+def test_what_others_are_to_blame_for_is_no_failure_of_a_provider(viewer, error, http):
+    now = timezone.now()
+    failures = (settled(now, status="error", error=error, http=http) for _ in range(20))
+    record(*failures)
+    assert "fails" not in text(panel(viewer, "standing"))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_embeddings_are_answered_and_billed(installation: Installation, caller: 
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", [], [""], [1.5], {"a": 1}, [[]], [["a"]], 7]
+    "given", [None, "", [], [""], [1.5], {"a": 1}, [[]], [["a"]], 7, [-1], [[1, 2**31]]]
 )
 def test_embeddings_of_nothing_are_refused(
     installation: Installation, caller: Caller, given: Any

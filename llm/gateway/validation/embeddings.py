@@ -36,8 +36,12 @@ def check_embeddings(body: Mapping[str, Any]) -> None:
 
 def _is_embeddable(given: Any) -> bool:
     if isinstance(given, list):
-        return bool(given) and all(type(token) is int for token in given)
-    return type(given) is int or (isinstance(given, str) and bool(given))
+        return bool(given) and all(map(_is_token, given))
+    return _is_token(given) or (isinstance(given, str) and bool(given))
+
+
+def _is_token(given: Any) -> bool:
+    return type(given) is int and 0 <= given < 2**31
 
 
 _EMBEDDING_FIELDS: Mapping[str, Check] = {
