@@ -1,15 +1,22 @@
 """uvicorn's HTTP, guarded: against more requests than there is room for, and idle readers.
 
 What an answer costs decides how much is served under overload: one that never becomes
-a task of its own costs a fifth of one that does.
+a task of its own costs a fifth of one that does, and one that leaves in a single piece
+half of one that leaves in two.
 """
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from uvicorn._types import ASGI3Application, HTTPScope
+from uvicorn._types import (
+    ASGI3Application,
+    ASGISendEvent,
+    HTTPResponseStartEvent,
+    HTTPScope,
+)
 from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
 )
@@ -21,6 +28,58 @@ TurnAway = Callable[[HTTPScope], bytes | None]
 # this time; nginx lets him wait for less.
 READER_PATIENCE_S: Final = 60.0
 
+# What changes how an answer is sent.
+_FRAMING: Final = frozenset({b"connection", b"transfer-encoding"})
+_CONTROLS: Final = bytes({*range(32), 127} - set(b"\t\r\n"))
+
+
+class Exchange(RequestResponseCycle):
+    """uvicorn's cycle; a head waits for what follows it, as ASGI has it."""
+
+    _head: HTTPResponseStartEvent | None = None
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a whole answer in one write, and anything else as uvicorn does."""
+        if not self.response_started:
+            if message["type"] == "http.response.start":
+                self._head = message
+                return
+            head, self._head = self._head, None
+            if head is not None and self._sent_whole(head, message):
+                return
+            if head is not None:
+                await super().send(head)
+        await super().send(message)
+
+    def _sent_whole(self, head: HTTPResponseStartEvent, message: Any) -> bool:
+        """Send an answer if nothing about it is unusual; say whether that was so."""
+        body, headers = message.get("body", b""), [*head["headers"]]
+        if (
+            message.get("more_body")
+            or (b"content-length", b"%d" % len(body)) not in headers
+            or not self.keep_alive
+            or self.disconnected
+            or self.flow.write_paused
+            or self.access_log
+            or self.scope["method"] == "HEAD"
+            or not _FRAMING.isdisjoint(dict(headers))
+        ):
+            return False
+        lines = [b"%b: %b\r\n" % each for each in (*self.default_headers, *headers)]
+        written = b"".join((STATUS_LINE[head["status"]], *lines, b"\r\n"))
+        # A line break in a value would begin a header, or an answer, of its own.
+        breaks = len(lines) + 2
+        if written.count(b"\n") != breaks or written.count(b"\r") != breaks:
+            return False
+        if len(written.translate(None, _CONTROLS)) != len(written):
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(written + body)
+        self.message_event.set()
+        self.on_response()
+        return True
+
 
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol that asks first whether a request may come in.
@@ -31,6 +90,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     reader_patience_s = READER_PATIENCE_S
     _giving_up: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        # It asks the logger, whom Django has set up since --no-access-log spoke to him.
+        self.access_log = self.access_log and self.config.access_log
 
     def pause_writing(self) -> None:
         """Wait for the client to read, for a while."""
@@ -78,6 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
         answer = turn_away(cycle.scope) if turn_away else None
         if answer is None:
             self._unset_keepalive_if_required()  # of a refused request before it
+            cycle.__class__ = Exchange  # uvicorn has no place to say so
             super()._start_asgi_task(cycle, app)
             return
         # Its body, if one comes, is read and dropped.

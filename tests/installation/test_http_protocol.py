@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from devora_ops.embedded.ports import free_port
 from devora_ops.http_protocol import TURN_AWAY, GuardedProtocol
@@ -34,8 +35,12 @@ async def _app(scope, receive, send):
         return
     await receive()
     body = _LONG if scope["path"] == "/long" else b"ok"
-    headers = [(b"content-length", str(len(body)).encode())]
+    headers = [(b"content-length", str(len(body)).encode()), (b"x-said", b"caf\xe9\t1")]
+    if scope["path"] == "/split":
+        headers.append((b"x-more", b"1\r\nx-injected: 2"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if scope["path"] == "/fails":
+        raise RuntimeError
     await send({"type": "http.response.body", "body": body})
 
 
@@ -45,7 +50,7 @@ class _Impatient(GuardedProtocol):
 
 @contextlib.asynccontextmanager
 async def _serving(
-    protocol: type[GuardedProtocol] = GuardedProtocol, **settings: Any
+    protocol: type[HttpToolsProtocol] = GuardedProtocol, **settings: Any
 ) -> AsyncIterator[int]:
     port = free_port()
     config = uvicorn.Config(
@@ -91,6 +96,43 @@ def _ask(path: bytes, body: bytes = b"", headers: bytes = b"") -> bytes:
 async def test_it_is_answered_with_what_the_application_says():
     async with _serving() as port:
         assert await _told(port, _ask(b"full"), answers=b"full") == _FULL
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        _ask(b"room"),
+        _ask(b"room", headers=b"Connection: close\r\n"),
+        b"HEAD /room HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n",
+        b"POST /room HTTP/1.0\r\n\r\n",
+    ],
+    ids=["kept", "last", "head", "old"],
+)
+async def test_an_answer_is_byte_for_byte_uvicorns_own(asked):
+    told = []
+    for protocol in (HttpToolsProtocol, GuardedProtocol):
+        async with _serving(protocol, date_header=False) as port:
+            told.append(await _told(port, asked, answers=b"\r\n\r\nok"))
+    assert told[0] == told[1] != b""
+
+
+async def test_a_whole_answer_leaves_in_one_piece():
+    async with _serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_ask(b"room"))
+        assert (await reader.read(4096)).endswith(b"ok")
+        writer.close()
+
+
+async def test_an_application_that_fails_after_its_head_has_said_nothing_yet():
+    async with _serving() as port:
+        told = await _told(port, _ask(b"fails"), answers=b"Internal Server Error")
+    assert told.startswith(b"HTTP/1.1 500 ")
+
+
+async def test_a_line_break_in_a_header_begins_no_other():
+    async with _serving() as port:
+        assert await _told(port, _ask(b"split"), answers=b"ok") == b""
 
 
 async def test_its_connection_serves_the_next_and_its_body_is_dropped():
