@@ -46,6 +46,7 @@ class AnthropicMessages:
             prompt_tokens=prompt_tokens(value) + count_tokens(value.get("system")),
             max_tokens=limit,
             tool=_forced_tool(value),
+            schema=_output_schema(value),
             caching="explicit" if explicit else "no",
         )
         return Ask(value, demand, value.get("stream") is True)
@@ -168,3 +169,12 @@ def _forced_tool(body: JSONObject) -> Tool | None:
     if name and name not in schemas:
         raise invalid(f"Tool '{name}' not found in provided tools", "tool_choice")
     return Tool(name, schemas[name]) if name else None
+
+
+def _output_schema(body: JSONObject) -> dict[str, Any] | None:
+    config = body.get("output_config") or {}
+    wanted = config.get("format") or body.get("output_format") or {}
+    if wanted.get("type") != "json_schema":
+        return None
+    schema: dict[str, Any] = wanted.get("schema", {})
+    return schema

@@ -59,6 +59,8 @@ class DryRunSerializer(serializers.Serializer[Any]):
     messages = serializers.ListField(
         child=serializers.DictField(), required=False, default=list
     )
+    max_tokens = serializers.IntegerField(min_value=1, required=False)
+    max_completion_tokens = serializers.IntegerField(min_value=1, required=False)
     agent = TextField(max_length=64, required=False, default="")
     team = TextField(max_length=64, required=False, default="")
 

@@ -100,6 +100,17 @@ def test_a_chunk_that_makes_no_sense_ends_the_stream_in_words(
     assert facts["call_id"] == told.headers["X-Devora-Call-Id"]
 
 
+def test_a_stream_without_a_choice_is_a_bad_gateway(
+    installation: Installation, caller: Caller, model: str, upstream: Upstream
+):
+    upstream.say_stream({"choices": [], "usage": GOOD["usage"]})
+    told = ask(installation, caller, model, stream=True)
+    assert told.status_code == 502
+    assert told.json()["error"]["code"] == "provider_bad_response"
+    (attempt,) = installation.attempts(caller)
+    assert attempt["cost_usd"] == Decimal("0.000025")  # it was told all the same
+
+
 def test_html_in_place_of_a_stream_is_no_answer(
     installation: Installation, caller: Caller, model: str, upstream: Upstream
 ):

@@ -243,6 +243,7 @@ def test_a_dry_run_says_where_a_request_would_go_and_why(
     ]
     assert plan({"model": "nobody/knows"}).status_code == 404
     assert plan({"messages": HELLO}).status_code == 400
+    assert plan({"model": route, "max_tokens": -5}).status_code == 400
     assert plan({"model": route, "messages": "x"}).status_code == 400
 
 

@@ -43,6 +43,14 @@ def test_a_message_has_text_and_usage(http: httpx.Client):
     assert message["usage"]["cache_creation"]["ephemeral_1h_input_tokens"] == 0
 
 
+def test_an_output_format_is_kept_to(http: httpx.Client):
+    schema = {"type": "object", "properties": {"tag": {"enum": ["bug", "question"]}}}
+    config = {"format": {"type": "json_schema", "schema": schema}}
+    body = chat("claude-sonnet-5", output_config=config)
+    (block,) = _post(http, body).json()["content"]
+    assert json.loads(block["text"])["tag"] in {"bug", "question"}
+
+
 def test_a_limit_stops_the_message(http: httpx.Client):
     message = _post(http, chat("claude-sonnet-5", max_tokens=3)).json()
     assert message["stop_reason"] == "max_tokens"

@@ -70,6 +70,7 @@ class ChatStream:
         self.usage_source = b""
         self.service_tier = ""
         self.ended = False
+        self._has_choices = False
         self._wants_usage = wants_usage
         self._usage_chunk: dict[str, Any] | None = None
         self._pieces: list[str] = []
@@ -90,6 +91,8 @@ class ChatStream:
         if not data:
             return (event,)  # a comment
         if data == b"[DONE]":
+            if not self._has_choices:
+                raise BadAnswerError("has no choices")
             self.ended = True
             return ()
         return self.take(data, event)
@@ -119,6 +122,7 @@ class ChatStream:
         if chunk.get("service_tier"):
             self.service_tier = tier_of(chunk)
         for choice in chunk.get("choices") or ():
+            self._has_choices = True
             delta = choice.get("delta") if isinstance(choice, dict) else None
             if isinstance(delta, dict):
                 self._pieces.extend(_said(delta))
