@@ -65,7 +65,9 @@ class CutCalls:
             base = upstream.url + ("" if recording.kind == "anthropic" else "/v1")
             slug = f"{recording.kind}-{self._mark}"
             staged.provider(slug, base, kind=recording.kind)
-            staged.model("recorded", provider=slug, **_PRICES)
+            model = staged.model("recorded", provider=slug, **_PRICES)
+            # Nobody can judge what it costs: the simulator's file does not know it.
+            staged.rates.pop(model)
 
     def run(self, caller: Caller, wanted: Iterable[Wanted]) -> list[Told]:
         """Make the calls, some at once."""
