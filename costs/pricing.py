@@ -193,6 +193,25 @@ class Price:
         fees = web_searches * self.web_search + self.per_request
         return (tokens + fees).quantize(NINE_PLACES, rounding=ROUND_CEILING)
 
+    def output_within(
+        self,
+        room: Decimal,
+        *,
+        input_bound: int,
+        web_searches: int = 0,
+        service_tier: str = "",
+    ) -> int | None:
+        """Return the most output tokens whose worst case fits into an amount.
+
+        Negative when not even the input does; None when output costs nothing.
+        """
+        dearest_in, dearest_out = self._dearest(service_tier, input_bound)
+        fees = web_searches * self.web_search + self.per_request
+        left = room - input_bound * dearest_in - fees
+        if left < 0:
+            return -1
+        return int(left // dearest_out) if dearest_out else None
+
     def _dearest(self, service_tier: str, input_bound: int) -> tuple[Decimal, Decimal]:
         """Return the most that an input and an output token can come to, per token.
 

@@ -98,15 +98,34 @@ class Attempt:
             self.counters = await ledger.hold(reservation)
         except BudgetExceeded as error:
             budget = budgets.name(error.extra["budget"])
+            fits = self._largest_max_tokens(Decimal(error.extra["left_usd"]))
             raise BudgetExceeded(
                 f"The budget “{budget}” has ${error.extra['left_usd']} left; this "
-                f"request could cost ${usd(self.amount)}.",
+                f"request could cost ${usd(self.amount)}.{_advice(fits)}",
                 extra={
                     **error.extra,
                     "name": budget,
                     "could_cost_usd": usd(self.amount),
+                    "largest_max_tokens": fits,
                 },
             ) from error
+
+    def _largest_max_tokens(self, room: Decimal) -> int | None:
+        """Return the limit with which the request would fit, 0 if there is none.
+
+        None where no limit can help, because nothing that comes out costs anything.
+        """
+        most_in, most_out = self.bounds
+        if self.price is None or not most_out:
+            return None
+        output = self.price.output_within(
+            room,
+            input_bound=most_in,
+            web_searches=web_searches_bound(self.payload),
+            service_tier=self.codec.tier_asked(self.payload),
+        )
+        choices = int(self.payload.get("n") or 1)
+        return None if output is None else max(0, output // choices)
 
     def leaves(self) -> None:
         """Take note that the first byte is about to leave."""
@@ -273,6 +292,14 @@ class Attempt:
                 "priced": self.price is not None,
             }
         )
+
+
+def _advice(largest_max_tokens: int | None) -> str:
+    if largest_max_tokens is None:
+        return ""
+    if not largest_max_tokens:
+        return " Its input alone does not fit."
+    return f" It would fit with `max_tokens` of {largest_max_tokens} at most."
 
 
 def _graver(of_bill: Anomaly, of_usage: Anomaly) -> Anomaly:

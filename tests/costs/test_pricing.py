@@ -106,6 +106,30 @@ def test_no_outcome_costs_more_than_the_worst_case(usage: Usage, threshold: int)
     assert round_usd(price.cost(usage)) <= worst
 
 
+@given(
+    room=st.decimals(0, 5, places=9),
+    input_bound=st.integers(0, 10_000),
+    fee=st.decimals(0, "0.1", places=6),
+)
+def test_the_output_that_fits_is_the_largest_that_does(room, input_bound, fee):
+    price = Price(id=1, standard=Schedule(RATES), per_request=fee)
+
+    def worst(output: int) -> Decimal:
+        return price.worst_case(input_bound=input_bound, output_bound=output)
+
+    fits = price.output_within(room, input_bound=input_bound)
+    if fits < 0:
+        assert worst(0) > room
+    else:
+        assert worst(fits) <= room < worst(fits + 1)
+
+
+def test_any_output_fits_where_it_costs_nothing():
+    free = Price(id=1, standard=Schedule(Rates(Decimal(1), Decimal(0))))
+    assert free.output_within(Decimal(5), input_bound=5) is None
+    assert free.output_within(Decimal(4), input_bound=5) == -1
+
+
 def test_the_worst_case_is_no_dearer_than_it_has_to_be():
     price = Price(id=1, standard=Schedule(Rates(Decimal(0), Decimal("0.001"))))
     assert price.worst_case(input_bound=50, output_bound=10) == Decimal("0.01")
