@@ -13,9 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from costs.admin_alerts import AlertAdmin
 from costs.admin_calls import AttemptAdmin, CallAdmin
+from costs.admin_holds import HoldAdmin
 from costs.forms import EACH, PER_TOKEN, BudgetForm, PriceForm
-from costs.models import Attempt, Budget, Call, Counter, Price
+from costs.models import Alert, Attempt, Budget, Call, Counter, Hold, Price
 from costs.scopes import unknown_names
 from costs.services import change_budget, create_budget, delete_budget
 from devora_ops.common import audit, formats
@@ -25,6 +27,8 @@ from devora_ops.common.rest.middleware import request_id
 
 admin.site.register(Call, CallAdmin)
 admin.site.register(Attempt, AttemptAdmin)
+admin.site.register(Alert, AlertAdmin)
+admin.site.register(Hold, HoldAdmin)
 
 
 @admin.register(Budget)
@@ -46,6 +50,16 @@ class BudgetAdmin(SafeModelAdmin):
                     ("end_user", "model"),
                     ("prompt", "experiment"),
                 ),
+            },
+        ),
+        (
+            _("Alerts"),
+            {
+                "fields": (
+                    ("alert_steps", "alert_forecast"),
+                    ("alert_emails", "alert_slack"),
+                    "snoozed_until",
+                )
             },
         ),
     )

@@ -44,7 +44,9 @@ class Who:
 
 # Attempts that came to nothing by the client's doing or by ours, and what a provider
 # answers to a request that cannot be served.
-_NOT_THEIRS = frozenset({"client_gone", "shutting_down", "internal_error"})
+_NOT_THEIRS = frozenset(
+    {"client_gone", "shutting_down", "internal_error", "process_lost"}
+)
 _ASKED_WRONG = frozenset({400, 413, 422})
 
 

@@ -1,8 +1,9 @@
 """Where spending is heading: one method for every page that says so."""
 
 from decimal import Decimal
+from typing import Final
 
-_TOO_EARLY = 0.1
+TOO_EARLY: Final = 0.1
 
 
 def at_this_pace(spent: Decimal, passed: float) -> Decimal | None:
@@ -11,6 +12,6 @@ def at_this_pace(spent: Decimal, passed: float) -> Decimal | None:
     passed: the part of the period that is over, 0 to 1. None while it is too early to
     tell, which in a month is its first three days, and while nothing was spent.
     """
-    if passed < _TOO_EARLY or not spent:
+    if passed < TOO_EARLY or not spent:
         return None
     return spent / Decimal(str(passed))

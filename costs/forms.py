@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
+from django.contrib.postgres.forms import SimpleArrayField
 from django.core.exceptions import ValidationError
 from django.db import DataError, connection, transaction
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
@@ -40,6 +42,13 @@ class MoneyField(forms.DecimalField):
         return value
 
 
+# What is typed with commas between.
+_LISTS: Final = {
+    "alert_steps": forms.IntegerField(min_value=1, max_value=1000),
+    "alert_emails": forms.EmailField(max_length=254),
+}
+
+
 def _with_cents(amount: Decimal) -> str:
     exponent = int(amount.normalize().as_tuple().exponent)
     return f"{amount:.{max(2, -exponent)}f}"
@@ -66,7 +75,29 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             "model",
             "prompt",
             "experiment",
+            "alert_steps",
+            "alert_forecast",
+            "alert_emails",
+            "alert_slack",
+            "snoozed_until",
         )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, base in _LISTS.items():
+            model_field = Budget._meta.get_field(name)
+            self.fields[name] = SimpleArrayField(
+                base,
+                max_length=model_field.size,  # type: ignore[union-attr]
+                required=False,
+                label=capfirst(model_field.verbose_name),  # type: ignore[union-attr]
+                help_text=model_field.help_text,  # type: ignore[union-attr]
+                widget=UnfoldAdminTextInputWidget,
+            )
+
+    def clean_alert_steps(self) -> list[int]:
+        """Put them in order, each once."""
+        return sorted(set(self.cleaned_data["alert_steps"]))
 
     def clean_time_zone(self) -> str:
         """Take a zone that both Python and Postgres know: Postgres cuts the periods."""

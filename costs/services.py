@@ -23,6 +23,11 @@ _FIELDS: Final = (
     "prompt",
     "experiment",
     "hard",
+    "alert_steps",
+    "alert_forecast",
+    "alert_emails",
+    "alert_slack",
+    "snoozed_until",
 )
 
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
@@ -134,7 +139,12 @@ def _move_counter(budget: Budget, old_period: str, old_zone: str) -> None:
 
 def _facts(budget: Budget) -> dict[str, Any]:
     facts = {name: getattr(budget, name) for name in _FIELDS}
-    return {**facts, "limit_usd": str(budget.limit_usd)}
+    snoozed = budget.snoozed_until
+    return {
+        **facts,
+        "limit_usd": str(budget.limit_usd),
+        "snoozed_until": snoozed and snoozed.isoformat(),
+    }
 
 
 def _record(

@@ -3,6 +3,11 @@
 from celery import shared_task
 from django.db import connection
 
+from costs.alerts.crossings import notice
+from costs.alerts.sending import HANDLERS
+from devora_ops.common import outbox
+
+_SENDING_S = 20.0  # then the next run goes on, and the worker does other things too
 _FACTS = ("costs_call", "costs_attempt", "costs_score")
 
 
@@ -22,3 +27,16 @@ def keep_partitions() -> None:
             "DELETE FROM costs_owner AS o WHERE seen_at < now() - interval '1 day' "
             "AND NOT EXISTS (SELECT 1 FROM costs_hold AS h WHERE h.owner = o.id)"
         )
+
+
+@shared_task(name="costs.notice_crossings")
+def notice_crossings() -> None:
+    """Find the steps that budgets have crossed, and have people told at once."""
+    if notice():
+        send_alerts.delay()
+
+
+@shared_task(name="costs.send_alerts")
+def send_alerts() -> None:
+    """Send the alerts that are due."""
+    outbox.relay(HANDLERS, for_s=_SENDING_S)

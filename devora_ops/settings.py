@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import environ
-from celery.schedules import schedule
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
@@ -21,6 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from devora_ops import __version__
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.log_lines import logging_config
+from devora_ops.installation.mail import mail_settings
+from devora_ops.schedules import BEAT_SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -275,11 +276,14 @@ DJANGO_STRUCTLOG_CELERY_ENABLED = True
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DEVORA_DATA / "beat-schedule")
-CELERY_BEAT_SCHEDULE = {
-    "keep-partitions": {"task": "costs.keep_partitions", "schedule": schedule(3600)},
-    "keep-content": {"task": "llm.keep_content", "schedule": schedule(3600)},
-    "requeue-documents": {"task": "rag.requeue_documents", "schedule": schedule(60)},
-}
+CELERY_BEAT_SCHEDULE = BEAT_SCHEDULE
+
+# --- Mail and Slack ---------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", default="")
+SLACK_WEBHOOK_URL = env.str("SLACK_WEBHOOK_URL", default="")
+_mail = mail_settings(EMAIL_URL, here=_url.hostname)
+globals().update(_mail)
+EMAIL_TIMEOUT = 10  # a command; see the lease of an outbox message
 
 # --- REST -----------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -380,6 +384,7 @@ UNFOLD: dict[str, Any] = {
 _SECRETS = (
     *(SECRET_KEY, *DEVORA_FIELD_KEYS, DATABASES["default"].get("PASSWORD") or ""),
     unquote(urlsplit(REDIS_URL).password or ""),
+    *(_mail["EMAIL_HOST_PASSWORD"], SLACK_WEBHOOK_URL),
     *(v for k, v in env.ENVIRON.items() if k.endswith(("_KEY", "_TOKEN", "_PASSWORD"))),
 )
 LOGGING_CONFIG = "devora_ops.common.log_lines.configure"

@@ -11,14 +11,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from costs.budgets import BudgetState, budget_states
-from costs.models import Budget, BudgetPeriod
+from costs.models import Budget, BudgetPeriod, usual_alert_steps
 from costs.services import change_budget, create_budget, delete_budget
 from devora_ops.common.rest.fields import (
+    MomentField,
     MoneyField,
     NameField,
     StrictSerializer,
     TimeZoneField,
     TruthField,
+    WholeField,
 )
 from devora_ops.common.rest.idempotency import idempotent
 from devora_ops.common.rest.middleware import request_id
@@ -34,6 +36,14 @@ _SCOPE_COLUMNS = {
     "experiment": "experiment",
 }
 
+_ALERT_COLUMNS = {
+    "steps": "alert_steps",
+    "forecast": "alert_forecast",
+    "emails": "alert_emails",
+    "slack": "alert_slack",
+    "snoozed_until": "snoozed_until",
+}
+
 
 class ScopeSerializer(StrictSerializer):
     """What a budget covers: all that is named must match, `{}` is everything."""
@@ -46,6 +56,29 @@ class ScopeSerializer(StrictSerializer):
     experiment = NameField(required=False, max_length=64)
 
 
+class AlertsSerializer(StrictSerializer):
+    """When a budget tells people, and whom.
+
+    steps: percentages of the limit. emails: every Owner's if there are none.
+    """
+
+    steps = serializers.ListField(
+        child=WholeField(min_value=1, max_value=1000),
+        max_length=10,
+        default=usual_alert_steps,
+    )
+    forecast = TruthField(default=True)
+    emails = serializers.ListField(
+        child=serializers.EmailField(max_length=254), max_length=50, default=list
+    )
+    slack = TruthField(default=True)
+    snoozed_until = MomentField(allow_null=True, default=None)
+
+    def validate_steps(self, steps: list[int]) -> list[int]:
+        """Put them in order, each once."""
+        return sorted(set(steps))
+
+
 class BudgetSerializer(StrictSerializer):
     """A budget, and what its running period has spent and set aside."""
 
@@ -56,6 +89,7 @@ class BudgetSerializer(StrictSerializer):
     time_zone = TimeZoneField(default="UTC")
     scope = ScopeSerializer(default=dict)
     hard = TruthField(default=True)
+    alerts = AlertsSerializer(required=False)
     spent_usd = MoneyField(read_only=True)
     held_usd = MoneyField(read_only=True)
     period_start = serializers.DateTimeField(read_only=True)
@@ -68,6 +102,8 @@ class BudgetSerializer(StrictSerializer):
         given = dict(self.validated_data)
         if "time_zone" in given:
             given["time_zone"] = str(given["time_zone"])
+        alerts = given.pop("alerts", {})
+        given |= {_ALERT_COLUMNS[name]: value for name, value in alerts.items()}
         scope = given.pop("scope", None)
         if scope is None:
             return given
@@ -92,6 +128,9 @@ def _facts(budget: Budget, state: BudgetState) -> dict[str, Any]:
         "time_zone": budget.time_zone,
         "scope": {key: value for key, value in columns.items() if value},
         "hard": budget.hard,
+        "alerts": {
+            name: getattr(budget, column) for name, column in _ALERT_COLUMNS.items()
+        },
         "spent_usd": state.spent,
         "held_usd": state.held,
         "period_start": state.start,

@@ -102,15 +102,16 @@ class OutboxMessage(models.Model):
     not_before = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     done_at = models.DateTimeField(null=True)
+    given_up_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
 
     class Meta:
         indexes = [
-            # The relay asks for the oldest message that is not done.
+            # The relay asks for the oldest message that is not over.
             models.Index(
                 fields=["id"],
-                condition=models.Q(done_at__isnull=True),
-                name="ops_outbox_open",
+                condition=models.Q(done_at__isnull=True, given_up_at__isnull=True),
+                name="ops_outbox_waiting",
             )
         ]
 

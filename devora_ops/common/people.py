@@ -18,6 +18,13 @@ def is_last_owner(user: User) -> bool:
     return not owners.filter(is_active=True).exclude(pk=user.pk).exists()
 
 
+def owners_addresses() -> list[str]:
+    """Return where every Owner who has an address can be written to."""
+    owners = User.objects.filter(Q(is_superuser=True) | Q(groups__name=OWNER))
+    reachable = owners.filter(is_active=True).exclude(email="")
+    return list(reachable.order_by("pk").values_list("email", flat=True).distinct())
+
+
 def give_role(user: User, role: Role) -> None:
     """Make this the person's one role."""
     user.groups.remove(*Group.objects.filter(name__in=ROLES).exclude(name=role))

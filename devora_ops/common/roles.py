@@ -24,9 +24,11 @@ ROLE_FOR_SCOPE: Final[dict[Scope, Role]] = {
 
 _VIEWED = (
     "ops.team",
+    "costs.alert",
     "costs.call",
     "costs.attempt",
     "costs.budget",
+    "costs.hold",
     "costs.price",
     "llm.agent",
     "llm.breaker",

@@ -48,6 +48,8 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
             ),
             _list(gettext_lazy("Calls"), "list_alt", "costs.call"),
             _list(gettext_lazy("Budgets"), "account_balance_wallet", "costs.budget"),
+            _list(gettext_lazy("Alerts"), "notifications", "costs.alert"),
+            _list(gettext_lazy("Holds"), "savings", "costs.hold"),
             _list(gettext_lazy("Price book"), "sell", "costs.price"),
         ),
     ),

@@ -50,6 +50,55 @@ def test_an_empty_scope_is_everything(api):
     assert made["time_zone"] == "UTC"
 
 
+def test_it_alerts_at_the_usual_steps_unless_it_is_told_otherwise(api, budget):
+    assert budget["alerts"] == {
+        "steps": [50, 80, 100],
+        "forecast": True,
+        "emails": [],
+        "slack": True,
+        "snoozed_until": None,
+    }
+    told = {"steps": [90, 25, 90], "emails": ["a@b.co"], "slack": False}
+    body = {**GOOD, "name": "Told", "alerts": told}
+    made = api.post(BUDGETS, body, format="json").json()
+    assert made["alerts"]["steps"] == [25, 90]
+    assert made["alerts"]["emails"] == ["a@b.co"]
+    assert (made["alerts"]["slack"], made["alerts"]["forecast"]) == (False, True)
+
+
+def test_a_patch_of_its_alerts_leaves_the_others_as_they_are(api, budget):
+    path = f"{BUDGETS}{budget['id']}/"
+    until = "2030-01-02T03:04:05Z"
+    changes = {"alerts": {"snoozed_until": until, "steps": []}}
+    changed = api.patch(path, changes, format="json").json()
+    assert changed["alerts"]["snoozed_until"] == until
+    assert changed["alerts"]["steps"] == []
+    assert changed["alerts"]["slack"] is True
+
+
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        {"steps": [0]},
+        {"steps": [1001]},
+        {"steps": ["50"]},
+        {"steps": 50},
+        {"steps": [1] * 11},
+        {"emails": ["nobody"]},
+        {"emails": ["a@b.co\nBcc: c@d.co"]},
+        {"slack": 1},
+        {"snoozed_until": "tomorrow"},
+        {"whom": "me"},
+        [],
+    ],
+    ids=str,
+)
+def test_alerts_that_make_no_sense_are_refused(api, alerts):
+    answer = api.post(BUDGETS, {**GOOD, "alerts": alerts}, format="json")
+    assert answer.status_code == 400
+    assert not Budget.objects.exists()
+
+
 def test_the_list_shows_the_newest_first_and_pages_by_cursor(api):
     for n in range(3):
         create_budget(actor="t", name=f"b{n}", limit_usd=Decimal(1), period="day")

@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from costs.models import Attempt, Budget, Call, Price
+from costs.models import Alert, Attempt, Budget, Call, Hold, Price
 from devora_ops.common import audit
 from devora_ops.common.formats import NARROW_SPACE as THIN
 from devora_ops.common.ids import first_uuid7_at
+from devora_ops.common.models import OutboxMessage
 from tests.api.callers import as_person
 from tests.dashboard.ledger import record, settled
 
@@ -51,6 +52,85 @@ def test_a_calls_page_writes_money_times_and_words(call):
         assert text in shown
     assert "2308000" not in shown
     assert "&#x27;ok&#x27;" not in shown
+
+
+def test_a_budgets_form_takes_steps_and_addresses_with_commas_between():
+    form = {
+        "name": "Care",
+        "limit_usd": "10",
+        "period": "month",
+        "time_zone": "UTC",
+        "alert_steps": "80, 50,80",
+        "alert_emails": "a@b.co, c@d.co",
+        "alert_forecast": "on",
+    }
+    editor = as_person("Editor")
+    assert editor.post("/admin/costs/budget/add/", form).status_code == 302
+    budget = Budget.objects.get()
+    assert budget.alert_steps == [50, 80]
+    assert budget.alert_emails == ["a@b.co", "c@d.co"]
+    assert (budget.alert_forecast, budget.alert_slack) == (True, False)
+    shown = page(f"/admin/costs/budget/{budget.pk}/change/")
+    assert "50,80" in shown
+    assert "a@b.co,c@d.co" in shown
+    bad = {**form, "name": "Bad", "alert_steps": "50, many", "alert_emails": "nobody"}
+    assert editor.post("/admin/costs/budget/add/", bad).status_code == 200
+    assert Budget.objects.count() == 1
+
+
+def test_an_alerts_page_says_who_was_told_and_who_was_not():
+    budget = Budget.objects.create(name="Care", limit_usd=100)
+    alert = Alert.objects.create(
+        budget=budget,
+        name="Care",
+        kind="actual",
+        step=80,
+        period_start=timezone.now() - dt.timedelta(days=3),
+        limit_usd=100,
+        spent_usd=Decimal("81.5"),
+        crossed_at=timezone.now(),
+    )
+    assert "neither mail nor Slack" in page(f"/admin/costs/alert/{alert.pk}/change/")
+    for address, more in (
+        ("ada@b.co", {"done_at": timezone.now(), "attempts": 1}),
+        ("bob@b.co", {"given_up_at": timezone.now(), "last_error": "it is refused"}),
+        ("eve@b.co", {"attempts": 2, "last_error": "not now"}),
+        ("zoe@b.co", {}),
+    ):
+        OutboxMessage.objects.create(
+            kind="alert.email",
+            payload={"alert": alert.pk, "to": address},
+            dedup_key=f"alert.email:{alert.pk}:{address}",
+            **more,
+        )
+    shown = page(f"/admin/costs/alert/{alert.pk}/change/")
+    assert "(&#x27;" not in shown
+    for text in ("ada@b.co: sent on", "it is refused", "tried 2 times", "on its way"):
+        assert text in shown
+    listed = page("/admin/costs/alert/")
+    for text in ("Care", "80%", "$81.50", "$100.00"):
+        assert text in listed
+
+
+def test_what_is_set_aside_is_listed_with_whose_it_is():
+    budget = Budget.objects.create(name="Care", limit_usd=100)
+    counter = budget.counters.create(period_start=timezone.now(), held=1)
+    hold = Hold.objects.create(
+        attempt_id=first_uuid7_at(timezone.now()),
+        call_id=first_uuid7_at(timezone.now()),
+        owner=first_uuid7_at(timezone.now()),
+        created_at=timezone.now() - dt.timedelta(seconds=12),
+        amount=Decimal("0.0123"),
+        counters=[counter.pk],
+        facts={"model": "openai/gpt-5", "who": {"agent": "bot", "team": "care"}},
+    )
+    words = ("$0.0123", "openai/gpt-5", "bot", "Care")
+    listed, shown = (
+        page("/admin/costs/hold/"),
+        page(f"/admin/costs/hold/{hold.pk}/change/"),
+    )
+    assert [word for word in words if word not in listed] == []
+    assert [word for word in words if word not in shown] == []
 
 
 @pytest.fixture

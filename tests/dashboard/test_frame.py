@@ -33,6 +33,8 @@ def test_the_sidebar_shows_what_a_role_may_open():
         "Overview",
         "Calls",
         "Budgets",
+        "Alerts",
+        "Holds",
         "Price book",
     ]
     assert "API keys" not in sidebar(as_person("Viewer"))["Platform"]

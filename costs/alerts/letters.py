@@ -1,0 +1,210 @@
+"""What an alert says, in the language and the time zone of whom it is for."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from costs.models import Alert, AlertKind, Budget, BudgetPeriod
+from costs.selectors import Slice, spend_by
+from costs.sources import DimensionsApart
+from devora_ops.common import formats
+from devora_ops.common.models import Team, User
+
+_DRIVERS: Final = 3
+_CANDIDATES: Final = 50  # among them those of the demo, which are left out
+# Of the Overview's ranges, the one that shows a period.
+_RANGES: Final = {
+    BudgetPeriod.DAY: "24h",
+    BudgetPeriod.WEEK: "7d",
+    BudgetPeriod.MONTH: "mtd",
+}
+_LONGEST_RANGE: Final = "90d"
+_SCOPE: Final = {
+    "team": "team",
+    "agent": "agent",
+    "user": "end_user",
+    "model": "model",
+    "prompt": "prompt",
+    "exp": "experiment",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """An agent's use of a model, and its part of what was spent."""
+
+    name: str
+    cost: str
+    share: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An alert in words.
+
+    lines: its sentences. text, html: all of it, the page without anything that has to
+    be fetched.
+    """
+
+    subject: str
+    title: str
+    lines: tuple[str, ...]
+    drivers: tuple[Driver, ...]
+    overview_url: str
+    budget_url: str
+    text: str = ""
+    html: str = ""
+
+
+def speaking_to(address: str) -> tuple[str, dt.tzinfo | None]:
+    """Return a person's language and zone; the installation's for a stranger."""
+    person = User.objects.filter(email__iexact=address).order_by("pk").first()
+    if not address or person is None:
+        return settings.LANGUAGE_CODE, None
+    zone = ZoneInfo(person.time_zone) if person.time_zone else None
+    return person.language or settings.LANGUAGE_CODE, zone
+
+
+def letter(alert: Alert, *, to: str = "") -> Letter:
+    """Write an alert; to: an address, whose person decides the language and the zone."""
+    budget = alert.budget
+    language, zone = speaking_to(to)
+    if zone is None:
+        zone = ZoneInfo(budget.time_zone) if budget else dt.UTC
+    with translation.override(language), timezone.override(zone):
+        words = _letter(alert, budget)
+        return replace(
+            words,
+            text=render_to_string("email/budget_alert.txt", {"letter": words}),
+            html=render_to_string("email/budget_alert.html", {"letter": words}),
+        )
+
+
+def _letter(alert: Alert, budget: Budget | None) -> Letter:
+    limit = formats.money(alert.limit_usd)
+    runs_out = _runs_out(alert)
+    day = (
+        date_format(timezone.localtime(runs_out), "MONTH_DAY_FORMAT")
+        if runs_out
+        else ""
+    )
+    values = {
+        "name": " ".join(alert.name.split()),
+        "percent": formats.percent(alert.step / 100, places=0),
+        "limit": limit,
+        "day": day,
+    }
+    if alert.kind == AlertKind.FORECAST:
+        title = _("Budget “%(name)s” will not last") % values
+        subject = _("[Devora] %(name)s: %(limit)s will be spent by %(day)s") % values
+    else:
+        title = _("Budget “%(name)s” is at %(percent)s") % values
+        subject = _("[Devora] %(name)s at %(percent)s of %(limit)s") % values
+        if runs_out:
+            subject += " — " + _("runs out on %(day)s") % values
+    return Letter(
+        subject=subject,
+        title=title,
+        lines=tuple(_lines(alert, budget, day)),
+        drivers=tuple(_drivers(alert, budget)) if budget else (),
+        overview_url=_overview(budget),
+        budget_url=_budget_url(budget),
+    )
+
+
+def _lines(alert: Alert, budget: Budget | None, day: str) -> Iterator[str]:
+    values = {
+        "spent": formats.money(alert.spent_usd),
+        "limit": formats.money(alert.limit_usd),
+        "projected": formats.money(alert.projected_usd),
+        "day": day,
+    }
+    yield _("%(spent)s of %(limit)s are spent.") % values
+    if day:
+        yield (
+            _(
+                "At this pace the limit is reached on %(day)s, and the period ends at "
+                "%(projected)s."
+            )
+            % values
+        )
+    if alert.period_end:
+        starts = timezone.localtime(alert.period_end)
+        anew = {"day": date_format(starts, "MONTH_DAY_FORMAT")}
+        yield _("Starts anew on %(day)s.") % anew
+    if alert.spent_usd >= alert.limit_usd and budget is not None:
+        if budget.hard:
+            yield _("The limit is reached: calls are refused.")
+        else:
+            yield _("The limit is reached: calls still go through.")
+
+
+def _runs_out(alert: Alert) -> dt.datetime | None:
+    """Return when the limit is reached at this pace, if that is still to come."""
+    projected, ends = alert.projected_usd, alert.period_end
+    if ends is None or not projected or projected <= alert.limit_usd:
+        return None
+    share = float(alert.limit_usd / projected)
+    day = alert.period_start + (ends - alert.period_start) * share
+    return day if day > alert.crossed_at else None
+
+
+def _drivers(alert: Alert, budget: Budget) -> Iterator[Driver]:
+    """Yield who spends most of a budget, where its scope can be summed so far back."""
+    where = {
+        ("experiment" if name == "exp" else name): getattr(budget, column)
+        for name, column in _SCOPE.items()
+        if getattr(budget, column)
+    }
+    # A budget counts from its making on, and never what the demo does.
+    since = max(alert.period_start, budget.created_at)
+    part = Slice(since, timezone.now(), where).widened()
+    demo = set(Team.objects.filter(is_demo=True).values_list("slug", flat=True))
+    try:
+        found = spend_by(
+            ("team", "agent", "model"), part, zone=ZoneInfo("UTC"), limit=_CANDIDATES
+        )
+    except DimensionsApart:
+        return
+    rows = [row for row in found if row.cost_usd and row.keys["team"] not in demo]
+    total = max(alert.spent_usd, sum((row.cost_usd for row in rows), Decimal(0)))
+    for row in rows[:_DRIVERS]:
+        agent, model = row.keys["agent"], row.keys["model"]
+        yield Driver(
+            name=" · ".join(filter(None, (agent or _("no agent"), model))),
+            cost=formats.money(row.cost_usd),
+            share=formats.percent(float(row.cost_usd / total), places=0),
+            url=_overview(budget, agent=agent, model=model),
+        )
+
+
+def _overview(budget: Budget | None, **more: str) -> str:
+    """Return the Overview of a budget's period and scope."""
+    asked: dict[str, Any] = {}
+    if budget is not None:
+        asked = {name: getattr(budget, column) for name, column in _SCOPE.items()}
+        period = BudgetPeriod(budget.period)
+        asked["range"] = _RANGES.get(period, _LONGEST_RANGE)
+    asked |= more
+    query = urlencode({name: value for name, value in asked.items() if value})
+    return f"{settings.DEVORA_URL}{reverse('dashboard:overview')}?{query}"
+
+
+def _budget_url(budget: Budget | None) -> str:
+    if budget is None:
+        path = reverse("admin:costs_budget_changelist")
+    else:
+        path = reverse("admin:costs_budget_change", args=[budget.pk])
+    return f"{settings.DEVORA_URL}{path}"

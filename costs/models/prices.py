@@ -1,0 +1,52 @@
+"""The price book."""
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from costs.models.columns import rate
+from costs.pricing import Rates, ScheduleInvalid, make_price
+
+
+class Price(models.Model):
+    """What a model charges from a moment on; never edited, only superseded.
+
+    Rates are USD per token; `schedule` holds what replaces them: context tiers,
+    service tiers and regional multipliers, in the shape of the price table's rows.
+    """
+
+    model = models.TextField(_("model"), help_text=_("provider/name"))
+    valid_from = models.DateTimeField(_("valid from"))
+    input = rate(_("input"))
+    output = rate(_("output"))
+    cache_read = rate(_("cached read"))
+    cache_write_5m = rate(_("cache write, 5 minutes"))
+    cache_write_1h = rate(_("cache write, 1 hour"))
+    input_audio = rate(_("audio input"))
+    output_audio = rate(_("audio output"))
+    web_search = rate(_("web search"))
+    per_request = rate(_("per request"))
+    schedule = models.JSONField(_("tiers"), default=dict, blank=True)
+    source = models.CharField(_("source"), max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("price book")
+        ordering = ["model", "-valid_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model", "valid_from"], name="costs_price_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.valid_from:%Y-%m-%d})"
+
+    def clean(self) -> None:
+        """Refuse a schedule that the gateway could not read."""
+        rates = dict.fromkeys((*Rates.__slots__, "web_search", "per_request"))
+        try:
+            make_price({"id": 0, "schedule": self.schedule, **rates})
+        except ScheduleInvalid as error:
+            raise ValidationError({"schedule": str(error)}) from error
