@@ -152,6 +152,7 @@ def test_blank_lines_before_and_between_events_are_nothing():
 def test_the_space_behind_the_colon_is_optional(field: bytes):
     (event,) = split([field + b"\n\n"])
     stream = ChatStream(wants_usage=False)
+    stream.feed(b'data: {"choices": [{"delta": {"content": "hi"}}]}')
     assert stream.feed(event) == ()
     assert stream.ended
 
