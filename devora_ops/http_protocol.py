@@ -2,7 +2,7 @@
 
 What an answer costs decides how much is served under overload: one that never becomes
 a task of its own costs a fifth of one that does, and one that leaves in a single piece
-half of one that leaves in two.
+saves a write, which may wake the client for its head alone.
 """
 
 import asyncio

@@ -68,7 +68,7 @@ class Letter:
     html: str = ""
 
 
-def speaking_to(address: str) -> tuple[str, dt.tzinfo | None]:
+def _speaking_to(address: str) -> tuple[str, dt.tzinfo | None]:
     """Return a person's language and zone; the installation's for a stranger."""
     person = User.objects.filter(email__iexact=address).order_by("pk").first()
     if not address or person is None:
@@ -80,7 +80,7 @@ def speaking_to(address: str) -> tuple[str, dt.tzinfo | None]:
 def letter(alert: Alert, *, to: str = "") -> Letter:
     """Write an alert; to: an address, whose person decides the language and the zone."""
     budget = alert.budget
-    language, zone = speaking_to(to)
+    language, zone = _speaking_to(to)
     if zone is None:
         zone = ZoneInfo(budget.time_zone) if budget else dt.UTC
     with translation.override(language), timezone.override(zone):

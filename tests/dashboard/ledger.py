@@ -44,8 +44,6 @@ def settled(
     cost = Decimal(more.get("cost", "0.01")) if answered else Decimal(0)
     tries = more.get("tries", 0 if status in ("cached", "blocked") else 1)
     ms = more.get("ms", 500.0)
-    failed = status in ("error", "timeout")
-    error = more.get("error", "provider_error" if failed else "")
     call = CallFact(
         id=call_id,
         who=who,
@@ -62,25 +60,31 @@ def settled(
         saved_usd=Decimal(more.get("saved", "0")),
         attempts=tries,
     )
-    attempts = tuple(
-        AttemptFact(
-            id=uuid.UUID(int=call_id.int + place + 1),
-            call_id=call_id,
-            number=place + 1,
-            who=who,
-            provider=model.partition("/")[0],
-            model=model,
-            state="settled",
-            settled_at=at,
-            latency_ms=ms,
-            usage=usage if place == tries - 1 else Usage(),
-            cost_usd=cost if place == tries - 1 else Decimal(0),
-            error_code=error if place == tries - 1 else "provider_overloaded",
-            http_status=more.get("http") if place == tries - 1 else 503,
-        )
-        for place in range(tries)
+    attempts = [_overloaded(call, number, at) for number in range(1, tries + 1)]
+    if attempts:
+        last, failed = attempts[-1], status in ("error", "timeout")
+        last.usage, last.cost_usd = usage, cost
+        last.error_code = more.get("error", "provider_error" if failed else "")
+        last.http_status = more.get("http")
+    return Settlement(attempts=tuple(attempts), call=call)
+
+
+def _overloaded(call, number, at):
+    """Return a try of a call that its provider had no time for."""
+    return AttemptFact(
+        id=uuid.UUID(int=call.id.int + number),
+        call_id=call.id,
+        number=number,
+        who=call.who,
+        provider=call.model.partition("/")[0],
+        model=call.model,
+        state="settled",
+        settled_at=at,
+        latency_ms=call.latency_ms,
+        cost_usd=Decimal(0),
+        error_code="provider_overloaded",
+        http_status=503,
     )
-    return Settlement(attempts=attempts, call=call)
 
 
 def record(*settlements):
