@@ -1,6 +1,8 @@
 """The admin's list of what budgets crossed, and of whom was told."""
 
+import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.db.models import Q
@@ -41,7 +43,7 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
                     ("budget", "crossed_at"),
                     (_KIND, "step_text"),
                     (_SPENT, _LIMIT, _PROJECTED),
-                    ("period_start", "period_end"),
+                    "period",
                     "told",
                 )
             },
@@ -61,6 +63,14 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         """Return the crossed part of the limit."""
         return formats.percent(alert.step / 100, places=0)
 
+    @admin.display(description=_("period"))
+    def period(self, alert: Alert) -> str:
+        """Return the period in the budget's own zone, where it begins at midnight."""
+        zone = ZoneInfo(alert.budget.time_zone) if alert.budget else dt.UTC
+        ends = (alert.period_start, alert.period_end)
+        days = [timezone.localtime(end, zone) for end in ends if end]
+        return " – ".join(date_format(day, "SHORT_DATETIME_FORMAT") for day in days)
+
     @admin.display(description=_("told"))
     def told(self, alert: Alert) -> Any:
         """Return who was told, and who was not and why."""
@@ -70,7 +80,10 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         messages = OutboxMessage.objects.filter(mine).order_by("id")
         rows = [(_whom(each), _state(each)) for each in messages]
         if not rows:
-            return _("Nobody: it was snoozed, or neither mail nor Slack is set up.")
+            return _(
+                "Nobody: the budget is snoozed or the demo's, or neither mail nor Slack "
+                "is set up."
+            )
         return format_html_join("", "<div>{}: {}</div>", rows)
 
 

@@ -79,18 +79,20 @@ def test_a_budgets_form_takes_steps_and_addresses_with_commas_between():
 
 
 def test_an_alerts_page_says_who_was_told_and_who_was_not():
-    budget = Budget.objects.create(name="Care", limit_usd=100)
+    budget = Budget.objects.create(name="Care", limit_usd=100, time_zone="Europe/Paris")
     alert = Alert.objects.create(
         budget=budget,
         name="Care",
         kind="actual",
         step=80,
-        period_start=timezone.now() - dt.timedelta(days=3),
+        period_start=dt.datetime(2026, 10, 31, 23, tzinfo=dt.UTC),
         limit_usd=100,
         spent_usd=Decimal("81.5"),
         crossed_at=timezone.now(),
     )
-    assert "neither mail nor Slack" in page(f"/admin/costs/alert/{alert.pk}/change/")
+    untold = page(f"/admin/costs/alert/{alert.pk}/change/")
+    assert "neither mail nor Slack" in untold
+    assert "11/01/2026 midnight" in untold
     for address, more in (
         ("ada@b.co", {"done_at": timezone.now(), "attempts": 1}),
         ("bob@b.co", {"given_up_at": timezone.now(), "last_error": "it is refused"}),
