@@ -9,7 +9,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "devora_ops.settings")
@@ -27,7 +27,7 @@ from devora_ops import celery
 from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
-from devora_ops.http_protocol import TURN_AWAY
+from devora_ops.http_protocol import DOOR
 from devora_ops.metrics import MetricsEndpoint
 from devora_ops.orphans import hurry_when_orphaned
 from devora_ops.probes import Probes
@@ -64,11 +64,11 @@ _probes = Probes(settings.DATABASE_URL)
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Send a connection to the plane that serves it."""
     if scope["type"] == "lifespan":
-        scope.get("state", {})[TURN_AWAY] = _turn_away
+        scope.get("state", {})[DOOR] = _Door()
         await _lifespan(receive, send)
     elif scope["type"] == "websocket":
         await websocket_application(scope, receive, send)  # type: ignore[arg-type]
-    elif _is_gateways(scope):
+    elif _is_gateways(scope["path"]):
         await _gateway(scope, receive, send)
     elif scope["path"] == MetricsEndpoint.path:
         await _metrics(scope, receive, send)
@@ -78,13 +78,19 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _django(scope, receive, send)
 
 
-def _is_gateways(scope: Scope) -> bool:
-    return bool(scope["path"].lstrip("/")[:3].lower() == "v1/")  # its errors are JSON
+def _is_gateways(path: str) -> bool:
+    return path.lstrip("/")[:3].lower() == "v1/"  # its errors are JSON
 
 
-def _turn_away(scope: Scope) -> bytes | None:
-    """Refuse calls that would only wait; pages stay."""
-    return _gateway.turn_away(scope) if _is_gateways(scope) else None
+class _Door:
+    """Refuses calls that would only wait; pages stay."""
+
+    is_full = staticmethod(_gateway.is_full)
+
+    def turn_away(
+        self, path: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> bytes | None:
+        return _gateway.turn_away(path, headers) if _is_gateways(path) else None
 
 
 def _spare_the_collector() -> None:

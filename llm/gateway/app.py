@@ -3,8 +3,9 @@
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from llm.gateway.cache_store import CacheStore
 from llm.gateway.call import Call
 from llm.gateway.discovery import Discovery
 from llm.gateway.dispatch import Dispatcher
-from llm.gateway.errors import anthropic_error, openai_error
+from llm.gateway.errors import ErrorBody, anthropic_error, openai_error
 from llm.gateway.exchange import Exchange
 from llm.gateway.expansion import Expand
 from llm.gateway.formats import CHAT, EMBEDDINGS, MESSAGES, RESPONSES, Format
@@ -200,7 +201,13 @@ class Gateway:
             )
             await _refuse(once, failed, asked, scope)
 
-    def turn_away(self, scope: Scope) -> bytes | None:
+    def is_full(self) -> bool:
+        """Say whether one more call would be turned away, and do nothing about it."""
+        return self._gate.is_closed()
+
+    def turn_away(
+        self, path: str, headers: Iterable[tuple[bytes, bytes]]
+    ) -> bytes | None:
         """Return a whole answer to a request for which there is no room.
 
         For a server that can ask before anything is done for a request; see Gate.
@@ -208,8 +215,11 @@ class Gateway:
         error = self._gate.refusal()
         if error is None:
             return None
-        asked = request_ids.of(scope["headers"])
-        return error_bytes(error, asked, body=_shape(scope)(error, asked))
+        asked = request_ids.of(headers)
+        blank = "~" * len(asked)  # no id has these
+        return _answer(error, _shape(path), blank).replace(
+            blank.encode(), asked.encode()
+        )
 
     def _endpoint(self, scope: Scope) -> Endpoint:
         path = scope["path"].rstrip("/")
@@ -229,7 +239,7 @@ class Gateway:
         return endpoint
 
     def _authenticate(self, scope: Scope) -> Key:
-        token = header(scope, b"x-api-key") if _is_messages(scope) else None
+        token = header(scope, b"x-api-key") if _is_messages(scope["path"]) else None
         if token is not None:
             presented = token.decode("latin-1").strip()
         else:
@@ -300,14 +310,19 @@ async def _send_object(send: Send, body: Mapping[str, Any], asked: str) -> None:
     await send_bytes(send, 200, orjson.dumps(body), headers)
 
 
-def _is_messages(scope: Scope) -> bool:
-    return bool(scope["path"].startswith(_MESSAGES))
+@lru_cache(maxsize=256)
+def _answer(error: DevoraError, shape: ErrorBody, asked: str) -> bytes:
+    return error_bytes(error, asked, body=shape(error, asked))
+
+
+def _is_messages(path: str) -> bool:
+    return path.startswith(_MESSAGES)
 
 
 async def _refuse(send: Send, error: DevoraError, asked: str, scope: Scope) -> None:
     headers = [(b"x-request-id", asked.encode())]
-    await send_error(send, error, headers, body=_shape(scope)(error, asked))
+    await send_error(send, error, headers, body=_shape(scope["path"])(error, asked))
 
 
-def _shape(scope: Scope) -> Callable[[DevoraError, str], Mapping[str, Any]]:
-    return anthropic_error if _is_messages(scope) else openai_error
+def _shape(path: str) -> ErrorBody:
+    return anthropic_error if _is_messages(path) else openai_error

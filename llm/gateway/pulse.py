@@ -55,13 +55,14 @@ class Pulse:
         self._loop = None
 
     def has_room(self) -> bool:
-        """Say whether this turn may begin with one more, and count it if so."""
-        if self._begun >= self._room.size:
-            return False
+        """Say whether this turn may begin with one more."""
+        return self._begun < self._room.size
+
+    def begin(self) -> None:
+        """Count one that this turn began with."""
         if not self._begun and self._loop is not None:
             self._loop.call_soon(self._renew)
         self._begun += 1
-        return True
 
     def _renew(self) -> None:
         self._begun = 0

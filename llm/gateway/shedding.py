@@ -31,9 +31,14 @@ class Gate:
         self._metrics = metrics
         self._said_at = -_QUIET_S
 
+    def is_closed(self) -> bool:
+        """Say whether one more caller would be refused."""
+        return not (self._ledger.has_room() and self._pulse.has_room())
+
     def refusal(self) -> Unavailable | None:
         """Return what one more caller is told, or None and count him in."""
-        if self._ledger.has_room() and self._pulse.has_room():
+        if not self.is_closed():
+            self._pulse.begin()
             return None
         self._metrics.shed()
         now = time.monotonic()

@@ -12,7 +12,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from devora_ops.embedded.ports import free_port
-from devora_ops.http_protocol import TURN_AWAY, GuardedProtocol
+from devora_ops.http_protocol import DOOR, GuardedProtocol
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nfull"
 _OK = b"HTTP/1.1 200 OK\r\n"
@@ -20,9 +20,19 @@ _LONG = b"x" * 20_000_000  # more than the kernel takes in
 _ASK = b"POST /%b HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%b\r\n"
 
 
+class _Door:
+    """Takes nobody in who asks for what is full."""
+
+    def is_full(self):
+        return True
+
+    def turn_away(self, path, headers):
+        return _FULL if path.endswith("/full") else None
+
+
 async def _app(scope, receive, send):
     if scope["type"] == "lifespan":
-        scope["state"][TURN_AWAY] = lambda it: _FULL if it["path"] == "/full" else None
+        scope["state"][DOOR] = _Door()
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -141,6 +151,35 @@ async def test_its_connection_serves_the_next_and_its_body_is_dropped():
             port, _ask(b"full", b"x" * 9000), _ask(b"room", b"y"), answers=b"ok"
         )
     assert told.startswith(_FULL + _OK)
+
+
+async def test_a_request_in_two_pieces_is_refused_once_wherever_it_was_cut():
+    refused, served = _ask(b"v1/full", b"x" * 90), _ask(b"v1/room", b"y")
+    async with _serving() as port:
+        for cut in range(1, len(refused) + 1):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(refused[:cut])
+            await asyncio.sleep(0.001)
+            writer.write(refused[cut:] + served)
+            told = await asyncio.wait_for(reader.readuntil(b"ok"), 5)
+            assert told.startswith(_FULL + _OK)
+            writer.close()
+
+
+@pytest.mark.parametrize("body", [0, 1, 9000, 1_000_000])
+async def test_one_refused_at_a_glance_may_ask_again(body):
+    async with _serving() as port:
+        asked = [_ask(b"v1/full", b"x" * body), _ask(b"v1/room", b"x" * body)] * 3
+        told = await _told(port, *asked, answers=b"ok", times=3)
+    assert told.count(b"full") == 3
+
+
+async def test_one_refused_at_a_glance_is_let_go_when_he_asks_no_more():
+    async with _serving(timeout_keep_alive=1) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(_ask(b"v1/full", b"x" * 9))
+        assert await asyncio.wait_for(reader.read(), 10) == _FULL
+        writer.close()
 
 
 async def test_those_sent_without_waiting_are_answered_in_their_order():
