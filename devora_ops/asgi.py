@@ -14,22 +14,21 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "devora_ops.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-from devora_ops.common.body_limit import BodyLimit
-
-# Before anything that imports models.
-_django = BodyLimit(get_asgi_application())  # type: ignore[arg-type]
+django.setup(set_prefix=False)  # before anything that imports models
 
 from django.conf import settings
 
 from devora_ops import celery
+from devora_ops.common.body_limit import BodyLimit
 from devora_ops.dashboard.live import LiveListener
 from devora_ops.dashboard.routing import websocket_application
 from devora_ops.expansion import Expansion
 from devora_ops.http_protocol import DOOR
 from devora_ops.metrics import MetricsEndpoint
 from devora_ops.orphans import hurry_when_orphaned
+from devora_ops.page_handler import PageHandler
 from devora_ops.probes import Probes
 from devora_ops.quality_metrics import QualityMetrics
 from llm.gateway.app import Gateway, GatewayConfig
@@ -39,6 +38,7 @@ __all__ = ["application", "celery"]
 
 _STOP_S = 3.0  # longer than the ledger takes
 
+_django = BodyLimit(PageHandler())  # type: ignore[arg-type]
 _expansion = Expansion(settings.DATABASE_URL)
 _gateway = Gateway(
     GatewayConfig(

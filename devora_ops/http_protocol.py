@@ -162,7 +162,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _is_refused_at_a_glance(self, data: bytes) -> bool:
         """Refuse the request that begins here, if that can be done without the parser."""
-        door, cycle = self._door, self.cycle
+        door = self._door
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first
         if door is None or self._inside or not door.is_full():
             return False
         if self.pipeline or not (cycle is None or cycle.response_complete):
@@ -170,7 +171,9 @@ class GuardedProtocol(HttpToolsProtocol):
         seen = glance(data)
         if seen is None or len(data) > seen.size or self.transport.is_closing():
             return False
-        answer = door.turn_away(seen.path, [(REQUEST_ID, it) for it in seen.request_ids])
+        answer = door.turn_away(
+            seen.path, [(REQUEST_ID, it) for it in seen.request_ids]
+        )
         self._let_in = answer is None
         if answer is None:
             return False

@@ -2,11 +2,9 @@
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from asgiref.sync import markcoroutinefunction
 from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError
 from django.http import (
@@ -63,42 +61,21 @@ class RequestIdMiddleware:
     A caller may bring a sane id along. What is logged meanwhile carries it.
     """
 
-    sync_capable = True
-    async_capable = True
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
 
-    def __init__(
-        self,
-        get_response: Callable[
-            [HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]
-        ],
-    ) -> None:
-        self.get_response: Callable[[HttpRequest], Any] = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        if iscoroutinefunction(self.get_response):
-            return self._answer_later(request)
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         _receive(request)
         return _finish(request, self.get_response(request))
-
-    async def _answer_later(self, request: HttpRequest) -> HttpResponseBase:
-        _receive(request)
-        return _finish(request, await self.get_response(request))
 
 
 class DatabaseRefusalMiddleware:
     """Answers for the database: 400 to what it cannot hold, 503 while it is away."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Any:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
     def process_exception(
