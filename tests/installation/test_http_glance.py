@@ -41,7 +41,8 @@ _HEADS = st.builds(
 class _Parsed:
     """What the parser makes of a request."""
 
-    url, length, ids = b"", -1, ()
+    url = b""
+    ids: tuple[bytes, ...] = ()
     is_complete = False
 
     def __init__(self, data: bytes) -> None:
