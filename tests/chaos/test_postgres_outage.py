@@ -105,7 +105,9 @@ def test_new_calls_are_refused_and_those_under_way_end_well(
 
     assert [web.pid for web in shared.webs if web.is_alive] == pids
     new = [it for it in load.outcomes if it.request.kind == "new"]
-    then = [it for it in new if moments.away <= it.began and _end(it) < moments.returning]
+    then = [
+        it for it in new if moments.away <= it.began and _end(it) < moments.returning
+    ]
     refused = [it for it in new if it.status == 503]
     assert {it.status for it in then} == {503}
     unkind = [it for it in new if not _is_kind(it)]
