@@ -4,6 +4,7 @@ from django.urls import path
 
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import CallDetail, CallList
+from costs.api.forecasts import BudgetForecast
 from costs.api.prices import PriceList
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
@@ -17,4 +18,9 @@ urlpatterns = [
     path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
+    path(
+        "budgets/<int:pk>/forecast/",
+        BudgetForecast.as_view(),
+        name="costs-budget-forecast",
+    ),
 ]

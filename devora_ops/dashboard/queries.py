@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 from psycopg import sql
@@ -201,14 +202,17 @@ def facet(window: Window, dimension: str) -> list[tuple[str, int]]:
     return [(value, int(calls)) for value, calls in rows]
 
 
-def spend_since(scope: Scope, start: dt.datetime) -> Decimal:
-    """Add up what calls cost since a moment."""
+def spend_by_day(
+    scope: Scope, start: dt.datetime, zone: ZoneInfo
+) -> dict[dt.date, Decimal]:
+    """Return what calls cost since a moment, by local day."""
     table = _family(scope)
     statement = sql.SQL(
-        "SELECT coalesce(sum(cost_usd), 0) FROM {} WHERE bucket >= %(start)s AND {}"
+        "SELECT date_trunc('day', bucket, %(zone)s), sum(cost_usd)"
+        " FROM {} WHERE bucket >= %(start)s AND {} GROUP BY 1"
     ).format(sql.Identifier(table), _SCOPES[table])
-    rows = fetch(statement, _scope(scope) | {"start": start})
-    return Decimal(rows[0][0])
+    rows = fetch(statement, _scope(scope) | {"start": start, "zone": str(zone)})
+    return {day.astimezone(zone).date(): cost for day, cost in rows}
 
 
 def calls_since(scope: Scope, start: dt.datetime) -> int | None:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import urlencode
@@ -10,11 +10,13 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.timesince import timesince
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from psycopg import sql
 
-from costs.forecast import at_this_pace
+from costs.forecast import Forecast
 from costs.models import BudgetPeriod
+from costs.outlook import budget_forecast
 from devora_ops.common import formats
 from devora_ops.dashboard.queries import fetch
 from llm.models import Breaker, BreakerState
@@ -31,7 +33,8 @@ _FAILING_MINUTES = 15
 
 _BUDGETS = sql.SQL(
     "SELECT b.id, b.name, b.limit_usd, b.period, b.hard,"
-    " coalesce(c.spent, 0), coalesce(c.held, 0), p.began, p.ends, now()"
+    " coalesce(c.spent, 0), coalesce(c.held, 0), p.began, p.ends, now(), b.time_zone,"
+    " b.team, b.agent, b.end_user, b.model, b.prompt, b.experiment"
     " FROM costs_budget AS b"
     " CROSS JOIN LATERAL (SELECT"
     "  costs_period_start(b.period, b.time_zone, now()) AS began,"
@@ -60,6 +63,14 @@ class BudgetStanding:
     began: dt.datetime
     ends: dt.datetime | None
     now: dt.datetime
+    time_zone: str = "UTC"
+    team: str = ""
+    agent: str = ""
+    end_user: str = ""
+    model: str = ""
+    prompt: str = ""
+    experiment: str = ""
+    forecast: Forecast | None = None
 
     @property
     def share(self) -> float:
@@ -75,24 +86,13 @@ class BudgetStanding:
         return "warning" if self.share >= _ALARMING_SHARE else "ok"
 
     @property
-    def projected(self) -> Decimal | None:
-        """The spend at the period's end at this pace; None while it is too early."""
-        passed = self._passed()
-        return None if passed is None else at_this_pace(self.spent, passed)
-
-    @property
     def runs_out(self) -> dt.datetime | None:
-        """When the limit is reached at this pace, if that is before the period ends."""
-        projected = self.projected
-        if self.ends is None or projected is None or projected <= self.limit:
+        """When the limit is likely to be reached, if that is before the period ends."""
+        said = self.forecast
+        if self.ends is None or said is None or said.usd <= self.limit:
             return None
-        share = float(self.limit / projected)
-        return self.began + (self.ends - self.began) * share
-
-    def _passed(self) -> float | None:
-        if self.ends is None:
-            return None
-        return (self.now - self.began) / (self.ends - self.began)
+        share = float((self.limit - self.spent) / (said.usd - self.spent))
+        return self.now + (self.ends - self.now) * max(0.0, share)
 
     # --- as the page says it ---
     @property
@@ -115,11 +115,11 @@ class BudgetStanding:
         if self.share >= 1:
             return self._reached()
         if self.runs_out:
-            day = date_format(self.runs_out, "MONTH_DAY_FORMAT")
-            return _("At this pace it runs out on %(day)s.") % {"day": day}
-        if self.projected is not None:
-            amount = formats.money(self.projected, tile=True)
-            return _("At this pace it ends at %(amount)s.") % {"amount": amount}
+            day = date_format(localtime(self.runs_out), "MONTH_DAY_FORMAT")
+            return _("It is likely to run out on %(day)s.") % {"day": day}
+        if self.forecast is not None:
+            amount = formats.money(self.forecast.usd, tile=True)
+            return _("It is likely to end at %(amount)s.") % {"amount": amount}
         if self.ends:
             return _("Starts anew on %(day)s.") % {
                 "day": date_format(self.ends, "MONTH_DAY_FORMAT")
@@ -144,9 +144,9 @@ class BudgetStanding:
     @property
     def marker(self) -> int | None:
         """Where the projection stands on the bar, 0 to 100."""
-        if self.projected is None or not self.limit:
+        if self.forecast is None or not self.limit:
             return None
-        return min(100, round(float(self.projected / self.limit) * 100))
+        return min(100, round(float(self.forecast.usd / self.limit) * 100))
 
     @property
     def url(self) -> str:
@@ -166,9 +166,17 @@ class Item:
 
 
 def budgets() -> list[BudgetStanding]:
-    """Return every budget, the fullest first."""
+    """Return every budget, the fullest first; those with a card know their forecast."""
     found = [BudgetStanding(*row) for row in fetch(_BUDGETS, {})]
-    return sorted(found, key=lambda one: (-one.share, one.name))
+    found.sort(key=lambda one: (-one.share, one.name))
+    foreseen = [
+        replace(
+            one,
+            forecast=budget_forecast(one, spent=one.spent, ends=one.ends, now=one.now),
+        )
+        for one in riskiest(found)
+    ]
+    return [*foreseen, *found[len(foreseen) :]]
 
 
 def riskiest(found: Sequence[BudgetStanding]) -> Sequence[BudgetStanding]:

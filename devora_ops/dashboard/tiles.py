@@ -9,8 +9,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from costs.forecast import at_this_pace
+from costs.forecast import LOOKS_BACK_DAYS, Forecast, forecast
 from costs.models import CallStatus
+from costs.outlook import part_of_day
 from costs.rollups import quantile
 from devora_ops.common import formats
 from devora_ops.common.formats import Delta, Welcome
@@ -61,7 +62,7 @@ class Facts:
     latencies: Latencies
     first_tokens: Histogram
     comparison: Comparison
-    forecast: Decimal | None
+    forecast: Forecast | None
     calls_a_minute: float | None
 
     def delta(
@@ -96,13 +97,21 @@ def read_facts(scope: Scope, window: Window) -> Facts:
     )
 
 
-def _forecast(scope: Scope, window: Window) -> Decimal | None:
-    """Return the running month's spend at its end."""
+def _forecast(scope: Scope, window: Window) -> Forecast | None:
+    """Return what the running month comes to."""
     local = window.end.astimezone(window.zone)
-    month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
-    next_month = (month + dt.timedelta(days=32)).replace(day=1)
-    passed = (local - month) / (next_month - month)
-    return at_this_pace(queries.spend_since(scope, month), passed)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    month = midnight.replace(day=1)
+    since = min(month, midnight - dt.timedelta(LOOKS_BACK_DAYS))
+    days = queries.spend_by_day(scope, since, window.zone)
+    spent = sum((cost for day, cost in days.items() if day >= month.date()), Decimal(0))
+    return forecast(
+        spent,
+        days,
+        today=local.date(),
+        passed=part_of_day(window.end, window.zone),
+        ends=(month + dt.timedelta(days=32)).replace(day=1).date(),
+    )
 
 
 def _calls_a_minute(scope: Scope, window: Window) -> float | None:
@@ -146,9 +155,17 @@ def _outlook(facts: Facts) -> Iterator[str]:
         return
     if facts.forecast is None:
         yield _("No forecast yet: it takes 3 days")
+        return
+    said = facts.forecast
+    amounts = {
+        "amount": formats.money(said.usd, tile=True),
+        "low": formats.money(said.low, tile=True),
+        "high": formats.money(said.high, tile=True),
+    }
+    if amounts["low"] == amounts["high"]:
+        yield _("Forecast this month: %(amount)s") % amounts
     else:
-        amount = formats.money(facts.forecast, tile=True)
-        yield _("Forecast this month: %(amount)s") % {"amount": amount}
+        yield _("Forecast this month: %(amount)s (%(low)s – %(high)s)") % amounts
 
 
 def _rate(facts: Facts) -> Iterator[str]:

@@ -1,15 +1,19 @@
 """Budgets over REST: made, changed under If-Match, removed once, audited."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from costs.models import Budget
 from costs.services import create_budget
 from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.models import AuditEntry
 from tests.api.callers import as_key, as_person, codes_of
+from tests.dashboard.ledger import record, settled
 
 pytestmark = pytest.mark.django_db
 
@@ -193,3 +197,21 @@ def test_a_zone_that_postgres_does_not_know_is_refused():
         )
     assert refusal.value.param == "time_zone"
     assert not Budget.objects.exists()
+
+
+def test_a_budget_says_where_it_is_heading(api):
+    made = api.post(BUDGETS, {**GOOD, "scope": {"team": "care"}}, format="json").json()
+    address = f"{BUDGETS}{made['id']}/forecast/"
+    early = api.get(address).json()
+    assert (early["method"], early["forecast_usd"]) == ("none", None)
+    now = timezone.now()
+    for day in range(1, 11):
+        when = now - timedelta(days=day)
+        record(settled(when, team="care", cost="2"), settled(when, team="x", cost="9"))
+    said = api.get(address).json()
+    assert said["method"] == "weekdays"
+    ends = parse_datetime(said["period_end"])
+    left = (ends - now) / timedelta(days=1)
+    assert abs(float(said["forecast_usd"]) - 2 * left) < 0.2
+    assert float(said["low_usd"]) <= float(said["forecast_usd"])
+    assert float(said["high_usd"]) >= float(said["forecast_usd"])

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from costs.models import Budget
+from costs.outlook import budget_forecast
 from costs.rollups import quantile
 from costs.scores import score_record
 from devora_ops.dashboard import queries
@@ -147,16 +149,21 @@ def test_a_facet_counts_the_calls_of_each_value():
 
 def test_the_month_is_forecast_as_a_budget_of_it_is():
     record(settled(NOW, cost="7"), settled(NOW - 4 * DAY, cost="7"))
-    tile = read_facts(Scope(), cut("7d")).forecast
     began, ends = utc(2026, 10, 31, 23), utc(2026, 11, 30, 23)  # November in Paris
-    budget = BudgetStanding(
-        1, "All", Decimal(9), "month", True, Decimal(14), Decimal(0), began, ends, NOW
-    )
+    budget = Budget(name="All", limit_usd=9, time_zone="Europe/Paris")
+    tile = read_facts(Scope(), cut("7d")).forecast
     assert tile is not None
-    assert round(tile, 6) == round(budget.projected, 6)
+    assert tile == budget_forecast(budget, spent=Decimal(14), ends=ends, now=NOW)
+    assert tile.low < tile.usd < tile.high
+    standing = BudgetStanding(
+        *(1, "All", Decimal(20), "month", True, Decimal(14), Decimal(0)),
+        *(began, ends, NOW),
+        forecast=tile,
+    )
+    assert NOW < standing.runs_out < ends
 
 
-def test_a_months_first_days_are_too_early_for_a_forecast():
+def test_two_days_are_too_few_for_a_forecast():
     record(settled(utc(2026, 11, 2), cost="7"))
     assert read_facts(Scope(), cut("7d", now=utc(2026, 11, 3))).forecast is None
 
