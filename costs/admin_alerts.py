@@ -26,12 +26,13 @@ _KIND = column(Alert, "kind", lambda kind: AlertKind(kind).label)
 _LIMIT = column(Alert, "limit_usd", formats.money)
 _SPENT = column(Alert, "spent_usd", formats.money)
 _PROJECTED = column(Alert, "projected_usd", formats.money)
+_USUAL = column(Alert, "usual_usd", formats.money)
 
 
 class AlertAdmin(ReadOnly, SafeModelAdmin):
     """Alerts, newest first."""
 
-    list_display = ("crossed_at", "name", "what", "step_text", _SPENT, _LIMIT)
+    list_display = ("crossed_at", "about", "what", "step_text", _SPENT, _LIMIT)
     list_filter = (("kind", ChoicesDropdownFilter),)
     search_fields = ("name",)
     sortable_by = ()
@@ -42,7 +43,8 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
                 "fields": (
                     ("budget", "crossed_at"),
                     (_KIND, "step_text"),
-                    (_SPENT, _LIMIT, _PROJECTED),
+                    (_SPENT, _LIMIT),
+                    (_PROJECTED, _USUAL),
                     "period",
                     "told",
                 )
@@ -50,9 +52,20 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         ),
     )
 
+    @admin.display(description=_("about"))
+    def about(self, alert: Alert) -> str:
+        """Return the budget, or the agent of an unusual hour."""
+        if alert.kind == AlertKind.ANOMALY:
+            return alert.agent or _t("All agents together")
+        return alert.name
+
     @display(  # type: ignore[untyped-decorator]
         description=_("kind"),
-        label={AlertKind.ACTUAL: "warning", AlertKind.FORECAST: "info"},
+        label={
+            AlertKind.ACTUAL: "warning",
+            AlertKind.FORECAST: "info",
+            AlertKind.ANOMALY: "danger",
+        },
     )
     def what(self, alert: Alert) -> tuple[str, str]:
         """Return what was crossed, as a label."""
@@ -81,8 +94,7 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         rows = [(_whom(each), _state(each)) for each in messages]
         if not rows:
             return _(
-                "Nobody: the budget is snoozed or the demo's, or neither mail nor Slack "
-                "is set up."
+                "Nobody: it is muted or the demo's, or neither mail nor Slack is set up."
             )
         return format_html_join("", "<div>{}: {}</div>", rows)
 

@@ -3,6 +3,8 @@
 from celery import shared_task
 from django.db import connection
 
+from costs.alerts import digests
+from costs.alerts.anomalies import notice_anomalies
 from costs.alerts.crossings import notice
 from costs.alerts.sending import HANDLERS
 from devora_ops.common import outbox
@@ -34,6 +36,19 @@ def notice_crossings() -> None:
     """Find the steps that budgets have crossed, and have people told at once."""
     if notice():
         send_alerts.delay()
+
+
+@shared_task(name="costs.notice_anomalies")
+def notice_unusual_hours() -> None:
+    """Find hours that cost far more than usual, and have people told at once."""
+    if notice_anomalies():
+        send_alerts.delay()
+
+
+@shared_task(name="costs.leave_word_of_digests")
+def leave_word_of_digests() -> None:
+    """Have the digests sent that are due."""
+    digests.leave_word()
 
 
 @shared_task(name="costs.send_alerts")

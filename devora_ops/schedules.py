@@ -19,6 +19,16 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 5},
     },
+    "notice-anomalies": {
+        "task": "costs.notice_anomalies",
+        "schedule": timedelta(minutes=2),
+        "options": {"expires": 120},
+    },
+    "leave-word-of-digests": {
+        "task": "costs.leave_word_of_digests",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300},
+    },
     "send-alerts": {
         "task": "costs.send_alerts",
         "schedule": timedelta(seconds=2),

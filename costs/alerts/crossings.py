@@ -67,13 +67,17 @@ def notice() -> list[Alert]:
     alerts = list(Alert.objects.filter(pk__in=ids).select_related("budget"))
     for alert in alerts:
         log.warning("budget %s crossed %d %% (%s)", alert.name, alert.step, alert.kind)
-        for kind, to in _addressees(alert.budget):
-            outbox.put(
-                kind,
-                {"alert": alert.pk, "to": to},
-                dedup_key=key_of(kind, alert.pk, to),
-            )
+        if alert.budget is not None and _is_heard(alert.budget):
+            tell(alert)
     return alerts
+
+
+def tell(alert: Alert) -> None:
+    """Leave word of an alert for everybody who wants to know."""
+    for kind, to in _addressees(alert.budget):
+        outbox.put(
+            kind, {"alert": alert.pk, "to": to}, dedup_key=key_of(kind, alert.pk, to)
+        )
 
 
 def key_of(kind: str, alert: int, to: str) -> str:
@@ -81,16 +85,17 @@ def key_of(kind: str, alert: int, to: str) -> str:
     return f"{kind}:{alert}:{to}"[:200]
 
 
+def _is_heard(budget: Budget) -> bool:
+    """Say whether a budget's steps are told at all: not of nobody's money."""
+    snoozed = budget.snoozed_until is not None and budget.snoozed_until > timezone.now()
+    return not (snoozed or Team.objects.filter(slug=budget.team, is_demo=True).exists())
+
+
 def _addressees(budget: Budget | None) -> Iterator[tuple[str, str]]:
-    """Yield (kind, address) of all who are told of a budget's steps."""
-    if budget is None or (
-        budget.snoozed_until is not None and budget.snoozed_until > timezone.now()
-    ):
-        return
-    if Team.objects.filter(slug=budget.team, is_demo=True).exists():
-        return  # nobody's money
+    """Yield (kind, address) of all who are told; Owners of what has no budget."""
+    named = budget.alert_emails if budget else []
     if settings.EMAIL_URL:
-        for address in dict.fromkeys(budget.alert_emails or owners_addresses()):
+        for address in dict.fromkeys(named or owners_addresses()):
             yield EMAIL, address
-    if settings.SLACK_WEBHOOK_URL and budget.alert_slack:
+    if settings.SLACK_WEBHOOK_URL and (budget is None or budget.alert_slack):
         yield SLACK, ""

@@ -15,7 +15,9 @@ from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from costs.alerts import mutes
 from costs.models import Alert, AlertKind, Budget, BudgetPeriod
+from costs.outlook import scope_of
 from costs.selectors import Slice, spend_by
 from costs.sources import DimensionsApart
 from devora_ops.common import formats
@@ -30,14 +32,8 @@ _RANGES: Final = {
     BudgetPeriod.MONTH: "mtd",
 }
 _LONGEST_RANGE: Final = "90d"
-_SCOPE: Final = {
-    "team": "team",
-    "agent": "agent",
-    "user": "end_user",
-    "model": "model",
-    "prompt": "prompt",
-    "exp": "experiment",
-}
+# What the Overview's address calls a dimension, where it is not its name.
+_PARAMETERS: Final = {"experiment": "exp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +60,7 @@ class Letter:
     drivers: tuple[Driver, ...]
     overview_url: str
     budget_url: str
+    mute_url: str = ""
     text: str = ""
     html: str = ""
 
@@ -84,15 +81,18 @@ def letter(alert: Alert, *, to: str = "") -> Letter:
     if zone is None:
         zone = ZoneInfo(budget.time_zone) if budget else dt.UTC
     with translation.override(language), timezone.override(zone):
-        words = _letter(alert, budget)
+        odd = alert.kind == AlertKind.ANOMALY
+        words = _of_anomaly(alert) if odd else _of_budget(alert, budget)
+        if odd or budget is not None:  # what is gone needs no muting
+            words = replace(words, mute_url=mutes.link(alert, to=to))
         return replace(
             words,
-            text=render_to_string("email/budget_alert.txt", {"letter": words}),
-            html=render_to_string("email/budget_alert.html", {"letter": words}),
+            text=render_to_string("email/alert.txt", {"letter": words}),
+            html=render_to_string("email/alert.html", {"letter": words}),
         )
 
 
-def _letter(alert: Alert, budget: Budget | None) -> Letter:
+def _of_budget(alert: Alert, budget: Budget | None) -> Letter:
     limit = formats.money(alert.limit_usd)
     runs_out = _runs_out(alert)
     day = (
@@ -118,9 +118,41 @@ def _letter(alert: Alert, budget: Budget | None) -> Letter:
         subject=subject,
         title=title,
         lines=tuple(_lines(alert, budget, day)),
-        drivers=tuple(_drivers(alert, budget)) if budget else (),
+        drivers=tuple(_drivers_of_budget(alert, budget)) if budget else (),
         overview_url=_overview(budget),
         budget_url=_budget_url(budget),
+    )
+
+
+def _of_anomaly(alert: Alert) -> Letter:
+    values = {
+        "name": alert.agent,
+        "spent": formats.money(alert.spent_usd),
+        "usual": formats.money(alert.usual_usd),
+        "most": formats.money(alert.limit_usd),
+        "hour": date_format(timezone.localtime(alert.period_start), "DATETIME_FORMAT"),
+    }
+    if alert.agent:
+        title = _("Unusual spend of %(name)s") % values
+        subject = _("[Devora] %(name)s spent %(spent)s in an hour") % values
+    else:
+        title = _("Unusual spend")
+        subject = _("[Devora] %(spent)s were spent in an hour") % values
+    lines = (
+        _("Since %(hour)s %(spent)s were spent.") % values,
+        _("At this hour of the week it is usually %(usual)s, and seldom %(most)s.")
+        % values,
+    )
+    where = {"agent": alert.agent} if alert.agent else {}
+    ends = min(alert.period_end or timezone.now(), timezone.now())
+    part = Slice(alert.period_start, ends, where)
+    return Letter(
+        subject=subject,
+        title=title,
+        lines=lines,
+        drivers=tuple(drivers(part, alert.spent_usd, None)),
+        overview_url=_overview(None, range="24h", agent=alert.agent),
+        budget_url=_alerts_url(),
     )
 
 
@@ -161,25 +193,30 @@ def _runs_out(alert: Alert) -> dt.datetime | None:
     return day if day > alert.crossed_at else None
 
 
-def _drivers(alert: Alert, budget: Budget) -> Iterator[Driver]:
-    """Yield who spends most of a budget, where its scope can be summed so far back."""
-    where = {
-        ("experiment" if name == "exp" else name): getattr(budget, column)
-        for name, column in _SCOPE.items()
-        if getattr(budget, column)
-    }
+def _drivers_of_budget(alert: Alert, budget: Budget) -> Iterator[Driver]:
     # A budget counts from its making on, and never what the demo does.
     since = max(alert.period_start, budget.created_at)
-    part = Slice(since, timezone.now(), where).widened()
+    part = Slice(since, timezone.now(), scope_of(budget))
+    return drivers(part, alert.spent_usd, budget)
+
+
+def drivers(part: Slice, spent: Decimal, budget: Budget | None) -> Iterator[Driver]:
+    """Yield who spent most of a slice, where its scope can be summed so far back.
+
+    spent: what it comes to, for their shares.
+    """
     demo = set(Team.objects.filter(is_demo=True).values_list("slug", flat=True))
     try:
         found = spend_by(
-            ("team", "agent", "model"), part, zone=ZoneInfo("UTC"), limit=_CANDIDATES
+            ("team", "agent", "model"),
+            part.widened(),
+            zone=ZoneInfo("UTC"),
+            limit=_CANDIDATES,
         )
     except DimensionsApart:
         return
     rows = [row for row in found if row.cost_usd and row.keys["team"] not in demo]
-    total = max(alert.spent_usd, sum((row.cost_usd for row in rows), Decimal(0)))
+    total = max(spent, sum((row.cost_usd for row in rows), Decimal(0)))
     for row in rows[:_DRIVERS]:
         agent, model = row.keys["agent"], row.keys["model"]
         yield Driver(
@@ -194,7 +231,8 @@ def _overview(budget: Budget | None, **more: str) -> str:
     """Return the Overview of a budget's period and scope."""
     asked: dict[str, Any] = {}
     if budget is not None:
-        asked = {name: getattr(budget, column) for name, column in _SCOPE.items()}
+        named = scope_of(budget).items()
+        asked = {_PARAMETERS.get(name, name): value for name, value in named}
         period = BudgetPeriod(budget.period)
         asked["range"] = _RANGES.get(period, _LONGEST_RANGE)
     asked |= more
@@ -204,7 +242,10 @@ def _overview(budget: Budget | None, **more: str) -> str:
 
 def _budget_url(budget: Budget | None) -> str:
     if budget is None:
-        path = reverse("admin:costs_budget_changelist")
-    else:
-        path = reverse("admin:costs_budget_change", args=[budget.pk])
+        return _alerts_url()
+    path = reverse("admin:costs_budget_change", args=[budget.pk])
     return f"{settings.DEVORA_URL}{path}"
+
+
+def _alerts_url() -> str:
+    return f"{settings.DEVORA_URL}{reverse('admin:costs_alert_changelist')}"

@@ -1,16 +1,22 @@
-"""Handing alerts over, by email and to Slack; the outbox tries again what failed."""
+"""Handing alerts and digests over, by email and to Slack; the outbox tries again what failed."""
 
+import datetime as dt
 import smtplib
+from email.mime.image import MIMEImage
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.utils.translation import gettext as _
 
 from costs.alerts.crossings import EMAIL, SLACK
+from costs.alerts.digest_letters import digest_letter
+from costs.alerts.digests import DIGEST
 from costs.alerts.letters import Letter, letter
 from costs.models import Alert
+from devora_ops.common.models import User
 from devora_ops.common.outbox import Handler, Message, TryLater, Undeliverable
 
 _SLACK_TIMEOUT_S = 10.0
@@ -20,13 +26,45 @@ _GONE = (403, 404, 410)
 
 
 def send_email(message: Message) -> None:
-    """Send an alert to one address, under the same Message-ID in every try."""
+    """Send an alert to one address."""
     to = message.payload["to"]
     written = letter(_alert(message), to=to)
+    mail = _mail(message, to, written.subject, written.text)
+    mail.attach_alternative(written.html, "text/html")
+    _send(mail)
+
+
+def send_digest(message: Message) -> None:
+    """Send a person the digest of a day, its chart inside."""
+    told = message.payload
+    user = (
+        User.objects.filter(pk=told["user"], is_active=True).exclude(email="").first()
+    )
+    if user is None:
+        raise Undeliverable("the person is gone, or has no address")
+    chart = f"chart-{message.id}"
+    day = dt.date.fromisoformat(told["day"])
+    written, text, html = digest_letter(user, told["every"], day, chart_id=chart)
+    mail = _mail(message, user.email, written.subject, text)
+    mail.extra_headers |= {
+        "List-Unsubscribe": f"<{written.stop_url}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    mail.mixed_subtype = "related"  # type: ignore[attr-defined]  # stubs lack it
+    mail.attach_alternative(html, "text/html")
+    picture = MIMEImage(written.chart)
+    picture.add_header("Content-ID", f"<{chart}>")
+    picture.add_header("Content-Disposition", "inline", filename="spend.png")
+    mail.attach(picture)
+    _send(mail)
+
+
+def _mail(message: Message, to: str, subject: str, text: str) -> EmailMultiAlternatives:
+    """Begin a mail that has the same Message-ID in every try."""
     host = urlsplit(settings.DEVORA_URL).hostname
-    mail = EmailMultiAlternatives(
-        written.subject,
-        written.text,
+    return EmailMultiAlternatives(
+        subject,
+        text,
         settings.DEFAULT_FROM_EMAIL,
         [to],
         headers={
@@ -34,7 +72,9 @@ def send_email(message: Message) -> None:
             "Auto-Submitted": "auto-generated",
         },
     )
-    mail.attach_alternative(written.html, "text/html")
+
+
+def _send(mail: EmailMultiAlternatives) -> None:
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:
@@ -73,7 +113,11 @@ def slack_text(written: Letter) -> str:
         f"• <{driver.url}|{_escaped(driver.name)}>: {driver.cost} ({driver.share})"
         for driver in written.drivers
     ]
-    return "\n".join([*lines, f"<{written.overview_url}|Devora Ops>"])
+    links = {_("See what was spent"): written.overview_url, _("Mute"): written.mute_url}
+    lines.append(
+        " · ".join(f"<{url}|{_escaped(text)}>" for text, url in links.items() if url)
+    )
+    return "\n".join(lines)
 
 
 def _escaped(text: str) -> str:
@@ -93,4 +137,8 @@ def _alert(message: Message) -> Alert:
     return found
 
 
-HANDLERS: Final[dict[str, Handler]] = {EMAIL: send_email, SLACK: send_to_slack}
+HANDLERS: Final[dict[str, Handler]] = {
+    EMAIL: send_email,
+    SLACK: send_to_slack,
+    DIGEST: send_digest,
+}

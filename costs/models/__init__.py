@@ -4,7 +4,7 @@ Facts name their dimensions by slug, without foreign keys upward, so history sta
 when a model or a prompt is deleted.
 """
 
-from costs.models.alerts import Alert, AlertKind
+from costs.models.alerts import Alert, AlertKind, AlertMute
 from costs.models.budgets import (
     Budget,
     BudgetPeriod,
@@ -12,6 +12,7 @@ from costs.models.budgets import (
     Hold,
     usual_alert_steps,
 )
+from costs.models.digests import Digest, DigestEvery
 from costs.models.facts import (
     Anomaly,
     Attempt,
@@ -26,6 +27,7 @@ from costs.models.prices import Price
 __all__ = [
     "Alert",
     "AlertKind",
+    "AlertMute",
     "Anomaly",
     "Attempt",
     "AttemptState",
@@ -34,6 +36,8 @@ __all__ = [
     "Call",
     "CallStatus",
     "Counter",
+    "Digest",
+    "DigestEvery",
     "Dimensions",
     "Hold",
     "Price",

@@ -50,6 +50,7 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
             _list(gettext_lazy("Budgets"), "account_balance_wallet", "costs.budget"),
             _list(gettext_lazy("Alerts"), "notifications", "costs.alert"),
             _list(gettext_lazy("Holds"), "savings", "costs.hold"),
+            Page(gettext_lazy("Digest"), "mail", "dashboard:digest", "costs.view_call"),
             _list(gettext_lazy("Price book"), "sell", "costs.price"),
         ),
     ),

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.urls import path
 
-from devora_ops.dashboard import views
+from devora_ops.dashboard import mail, views
 
 
 def _page(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,6 +20,9 @@ urlpatterns = [
     path("overview/<slug:name>/", _page(views.panel), name="panel"),
     path("overview/facet/<slug:dimension>/", _page(views.facet), name="facet"),
     path("overview/<slug:name>.csv", _page(views.export), name="export"),
+    path("digest/", _page(mail.digest), name="digest"),
+    path("digest/stop/<str:token>/", mail.stop_digests, name="digest-stop"),
+    path("alerts/mute/<str:token>/", mail.mute, name="mute"),
     path("language/", views.language, name="language"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]

@@ -35,6 +35,7 @@ def test_the_sidebar_shows_what_a_role_may_open():
         "Budgets",
         "Alerts",
         "Holds",
+        "Digest",
         "Price book",
     ]
     assert "API keys" not in sidebar(as_person("Viewer"))["Platform"]
