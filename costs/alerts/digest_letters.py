@@ -119,14 +119,11 @@ def _lines(
     costs: Mapping[dt.date, Decimal],
 ) -> Iterator[str]:
     if earlier:
-        values = {
-            "earlier": formats.money(earlier),
-            "change": formats.percent(abs(float(spent / earlier) - 1), places=0),
-        }
-        if spent >= earlier:
-            yield _("It was %(earlier)s the time before: %(change)s more.") % values
+        values = {"earlier": formats.money(earlier), "change": _change(spent, earlier)}
+        if ends - begins < dt.timedelta(days=2):
+            yield _("The day before: %(earlier)s (%(change)s)") % values
         else:
-            yield _("It was %(earlier)s the time before: %(change)s less.") % values
+            yield _("The week before: %(earlier)s (%(change)s)") % values
     yield from _calls(Slice(begins, ends, {}))
     said = _month(ends, costs)
     if said is not None:
@@ -145,6 +142,12 @@ def _lines(
             ngettext("There was %(n)s alert.", "There were %(n)s alerts.", alerts)
             % {"n": alerts}
         )
+
+
+def _change(spent: Decimal, earlier: Decimal) -> str:
+    ratio = float(spent / earlier) - 1
+    sign = "+" if ratio >= 0 else "−"
+    return sign + formats.percent(abs(ratio), places=0)
 
 
 def _calls(part: Slice) -> Iterator[str]:
@@ -183,7 +186,8 @@ def _month(now: dt.datetime, costs: Mapping[dt.date, Decimal]) -> Forecast | Non
 
 def _budgets() -> Iterator[str]:
     """Yield the budgets that are nearly used up, the fullest first."""
-    found = list(Budget.objects.filter(limit_usd__gt=0))
+    demo = Team.objects.filter(is_demo=True).values("slug")
+    found = list(Budget.objects.filter(limit_usd__gt=0).exclude(team__in=demo))
     states = budget_states(each.pk for each in found)
     used = [
         ((states[each.pk].spent + states[each.pk].held) / each.limit_usd, each)

@@ -109,7 +109,7 @@ def test_it_says_what_was_spent_on_what_and_where_it_is_heading(
     (message,) = mail.accepted
     assert message["Subject"].strip() == "[Devora] $30.00 spent on November 22"
     text = message.get_body(("plain",)).get_content()
-    assert "It was $20.00 the time before: 50% more." in text
+    assert "The day before: $20.00 (+50%)" in text
     assert "1 call, 100.0% of them answered" in text
     assert "The month is likely to end at $" in text
     assert "bot" in text

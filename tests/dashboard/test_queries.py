@@ -10,6 +10,7 @@ from costs.models import Budget
 from costs.outlook import budget_forecast
 from costs.rollups import quantile
 from costs.scores import score_record
+from devora_ops.common.models import Team
 from devora_ops.dashboard import queries
 from devora_ops.dashboard.changes import comparison
 from devora_ops.dashboard.filters import Scope
@@ -220,3 +221,17 @@ def test_nothing_is_compared_with_a_period_that_was_half_watched():
 def test_calls_of_the_last_minutes_are_counted():
     record(settled(NOW), settled(NOW - 10 * MINUTE))
     assert queries.calls_since(Scope(), NOW - 5 * MINUTE) == 1
+
+
+def test_a_budget_of_the_demo_is_foreseen_by_the_demos_days():
+    Team.objects.create(slug="show", name="Show", is_demo=True)
+    record(*(settled(NOW - n * DAY, team="show", cost="7") for n in range(1, 5)))
+    ends = utc(2026, 11, 30, 23)
+    ours = Budget(name="Demo", team="show", time_zone="Europe/Paris")
+    everybodys = Budget(name="All", time_zone="Europe/Paris")
+    foreseen = [
+        budget_forecast(each, spent=Decimal(0), ends=ends, now=NOW)
+        for each in (ours, everybodys)
+    ]
+    assert foreseen[0] is not None
+    assert foreseen[1] is None
