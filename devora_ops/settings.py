@@ -313,7 +313,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "AlertKindEnum": "costs.models.AlertKind.choices",
         "CallStatusEnum": "costs.models.CallStatus.choices",
+        "DocumentKindEnum": "rag.models.Kind.choices",
         "DocumentStatusEnum": "rag.models.Status.choices",
         "ExperimentStatusEnum": "experiments.models.Status.choices",
     },

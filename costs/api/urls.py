@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from costs.api.alerts import AlertList
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import CallDetail, CallList
 from costs.api.forecasts import BudgetForecast
@@ -16,6 +17,7 @@ urlpatterns = [
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),
+    path("alerts/", AlertList.as_view(), name="costs-alert-list"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
     path(

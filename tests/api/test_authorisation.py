@@ -22,6 +22,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "costs-spend-list": {"GET": READ},
     "costs-metrics-overview": {"GET": READ},
     "costs-budget-list": {"GET": READ, "POST": BUDGET},
+    "costs-alert-list": {"GET": READ},
     "costs-budget-forecast": {"GET": READ},
     "costs-budget-detail": {
         "GET": READ,
