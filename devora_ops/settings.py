@@ -283,7 +283,7 @@ EMAIL_URL = env.str("EMAIL_URL", default="")
 SLACK_WEBHOOK_URL = env.str("SLACK_WEBHOOK_URL", default="")
 _mail = mail_settings(EMAIL_URL, here=_url.hostname)
 globals().update(_mail)
-EMAIL_TIMEOUT = 10  # a command; see the lease of an outbox message
+EMAIL_TIMEOUT = 10  # a command; see the outbox's longest job
 
 # --- REST -----------------------------------------------------------------------
 REST_FRAMEWORK = {

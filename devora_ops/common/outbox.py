@@ -1,8 +1,9 @@
 """Jobs that must happen: a row in the transaction of its cause, done by a relay later.
 
-Any number of relays may run. Each takes one due message at a time on a lease, and a
-relay that dies in the middle of one leaves it to be taken again when that has run out:
-a job is done at least once, and twice only where a relay died between doing and saying so.
+Any number of relays may run. Each takes one due message at a time on a lease, and keeps
+its row locked for as long as the job takes. The lock of a relay that dies ends with its
+connection, so that another takes the message when the lease has run out: a job is done
+at least once, and twice only where a relay died between doing and saying so.
 """
 
 import logging
@@ -13,14 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from django.db import connection
+from django.db import connection, transaction
 
 from devora_ops.common.models import OutboxMessage
 
 log = logging.getLogger("[Outbox]")
 
-# Longer than a mail server takes that answers each of eight commands at the last moment.
-LEASE_S: Final = 90
+# Until the lock is there, and how long a dead relay's message waits.
+LEASE_S: Final = 15
+# More than a mail server takes that answers each of eight commands at the last moment.
+_LONGEST: Final = "120s"
 # Short at first, for most failures are over in seconds; a day in all.
 _PAUSES_S: Final = (1, 3, 8, 20, 60, 300, 900, *[3600] * 24)
 _LONGEST_ERROR: Final = 500
@@ -35,6 +38,10 @@ WHERE id = (
     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id, kind, payload::text, attempts
+"""
+_LOCK = """
+SELECT 1 FROM ops_outboxmessage
+WHERE id = %s AND attempts = %s AND done_at IS NULL FOR UPDATE SKIP LOCKED
 """
 _DONE = """
 UPDATE ops_outboxmessage SET done_at = now(), last_error = '' WHERE id = %s
@@ -100,8 +107,20 @@ def _take(kinds: Mapping[str, Handler]) -> Message | None:
 
 
 def _do(message: Message, handler: Handler) -> bool:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('idle_in_transaction_session_timeout', %s, true)",
+            [_LONGEST],
+        )
+        cursor.execute(_LOCK, [message.id, message.attempts])
+        # We stood still for longer than the lease: somebody else has it.
+        return cursor.fetchone() is not None and _done(message, handler)
+
+
+def _done(message: Message, handler: Handler) -> bool:
     try:
-        handler(message)
+        with transaction.atomic():  # what fails in it must not cost us the lock
+            handler(message)
     except Undeliverable as error:
         _put_off(message, error, give_up=True)
     except TryLater as error:
