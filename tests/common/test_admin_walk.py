@@ -24,8 +24,10 @@ OF_NOBODY = {
     "admin:login",
     "admin:logout",
     "admin:jsi18n",
+    "dashboard:digest-stop",  # its address is the permission
     "dashboard:favicon",
     "dashboard:language",
+    "dashboard:mute",  # so is this
 }
 OF_STAFF = {
     "api-docs",
@@ -37,6 +39,7 @@ OF_STAFF = {
     "admin:view_on_site",
     "admin:password_change",
     "admin:password_change_done",
+    "dashboard:digest",
     "dashboard:overview",
     "dashboard:panel",
     "dashboard:facet",

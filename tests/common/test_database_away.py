@@ -37,7 +37,8 @@ def connected(installation: Installation) -> list[int]:
     with beside_it() as beside:
         rows = beside.execute(
             "SELECT pid FROM pg_stat_activity "
-            "WHERE datname = %s AND application_name = ''",
+            "WHERE datname = %s AND application_name = '' "
+            "AND backend_type = 'client backend'",
             [installation.database],
         )
         return [pid for (pid,) in rows]
