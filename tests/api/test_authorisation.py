@@ -29,6 +29,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
         "DELETE": BUDGET,
     },
     "costs-price-list": {"GET": READ, "POST": BUDGET},
+    "costs-price-import": {"POST": BUDGET},
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},
     "llm-key-list": {"GET": ("Owner", "read")},

@@ -1,0 +1,95 @@
+"""The admin's price book: rows are added or imported, and never edited."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from costs.forms import PriceForm
+from costs.models import Price
+from costs.price_rows import EACH, PER_TOKEN
+from costs.services import record_price
+from devora_ops.common import formats
+from devora_ops.common.columns import column
+from devora_ops.common.forms import SafeModelAdmin
+from devora_ops.common.rest.middleware import request_id
+
+
+def _dollars_a_million(rate: Decimal | None) -> str:
+    return formats.exact_money(None if rate is None else rate * 1_000_000)
+
+
+_RATES: Final = {
+    **{name: column(Price, name, _dollars_a_million) for name in PER_TOKEN},
+    **{name: column(Price, name, formats.exact_money) for name in EACH},
+}
+
+
+def _in_words(fields: Any) -> Any:
+    """Put columns in the places of rates, in rows of fields too."""
+    if isinstance(fields, tuple):
+        return tuple(map(_in_words, fields))
+    return _RATES.get(fields, fields)
+
+
+class PriceAdmin(SafeModelAdmin):
+    """The price book: a price is never edited, a newer one takes its place."""
+
+    form = PriceForm
+    actions = None
+    list_display = ("model", "valid_from", "input_rate", "output_rate", "source")
+    search_fields = ("model",)
+    date_hierarchy = "valid_from"
+    fieldsets = (
+        (None, {"fields": ("model", "valid_from", "source")}),
+        (
+            _("USD per million tokens"),
+            {
+                "fields": (
+                    ("input", "output"),
+                    "cache_read",
+                    ("cache_write_5m", "cache_write_1h"),
+                    ("input_audio", "output_audio"),
+                )
+            },
+        ),
+        (_("USD each"), {"fields": (("web_search", "per_request"),)}),
+        (_("Tiers"), {"classes": ("collapse",), "fields": ("schedule",)}),
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
+        """Write a stored price as the form takes it: rates per million tokens."""
+        if obj is None:
+            return self.fieldsets
+        return [
+            (title, {**options, "fields": _in_words(options["fields"])})
+            for title, options in self.fieldsets
+        ]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What calls were billed with must stay true."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What calls were billed with must stay."""
+        return False
+
+    @admin.display(description=_("input, $/M"))
+    def input_rate(self, price: Price) -> str:
+        """Return the rate of a million tokens in."""
+        return _dollars_a_million(price.input)
+
+    @admin.display(description=_("output, $/M"))
+    def output_rate(self, price: Price) -> str:
+        """Return the rate of a million tokens out."""
+        return _dollars_a_million(price.output)
+
+    def save_model(
+        self, request: HttpRequest, obj: Price, form: PriceForm, change: bool
+    ) -> None:
+        """Add the price and say so in the audit."""
+        super().save_model(request, obj, form, change)
+        who = request.user.get_username()
+        record_price(obj, actor=who, request_id=request_id(request))
