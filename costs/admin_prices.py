@@ -1,12 +1,13 @@
 """The admin's price book: rows are added or imported, and never edited."""
 
-from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 
+from costs.admin_price_import import import_view
 from costs.forms import PriceForm
 from costs.models import Price
 from costs.price_rows import EACH, PER_TOKEN
@@ -16,13 +17,8 @@ from devora_ops.common.columns import column
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 
-
-def _dollars_a_million(rate: Decimal | None) -> str:
-    return formats.exact_money(None if rate is None else rate * 1_000_000)
-
-
 _RATES: Final = {
-    **{name: column(Price, name, _dollars_a_million) for name in PER_TOKEN},
+    **{name: column(Price, name, formats.per_million) for name in PER_TOKEN},
     **{name: column(Price, name, formats.exact_money) for name in EACH},
 }
 
@@ -39,6 +35,7 @@ class PriceAdmin(SafeModelAdmin):
 
     form = PriceForm
     actions = None
+    actions_list = ("import_prices",)
     list_display = ("model", "valid_from", "input_rate", "output_rate", "source")
     search_fields = ("model",)
     date_hierarchy = "valid_from"
@@ -76,15 +73,23 @@ class PriceAdmin(SafeModelAdmin):
         """What calls were billed with must stay."""
         return False
 
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Import"), url_path="import", permissions=["add"], icon="upload"
+    )
+    def import_prices(self, request: HttpRequest) -> HttpResponse:
+        """Ask for a file, show what it would change, and import it."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        return import_view(request, context, "admin:costs_price_changelist")
+
     @admin.display(description=_("input, $/M"))
     def input_rate(self, price: Price) -> str:
         """Return the rate of a million tokens in."""
-        return _dollars_a_million(price.input)
+        return formats.per_million(price.input)
 
     @admin.display(description=_("output, $/M"))
     def output_rate(self, price: Price) -> str:
         """Return the rate of a million tokens out."""
-        return _dollars_a_million(price.output)
+        return formats.per_million(price.output)
 
     def save_model(
         self, request: HttpRequest, obj: Price, form: PriceForm, change: bool

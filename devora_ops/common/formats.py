@@ -55,6 +55,11 @@ def exact_money(value: Decimal | None) -> str:
     return _dollars(decimal(value, places=max(2, -exponent)))
 
 
+def per_million(rate: Decimal | None) -> str:
+    """Return the price of a million tokens, of which each costs so much."""
+    return exact_money(None if rate is None else rate * 1_000_000)
+
+
 def _significant(value: Decimal, *, digits: int) -> str:
     leading = -value.adjusted() - 1
     rounded = round(value, leading + digits)

@@ -10,6 +10,7 @@ register.filter("compact", formats.compact)
 register.filter("count", formats.count)
 register.filter("money", formats.money)
 register.filter("exact_money", formats.exact_money)
+register.filter("per_million", formats.per_million)
 register.filter("latency", formats.latency)
 
 
