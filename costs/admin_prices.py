@@ -10,6 +10,7 @@ from unfold.decorators import action
 from costs.admin_price_import import import_view
 from costs.forms import PriceForm
 from costs.models import Price
+from costs.price_notices import notices
 from costs.price_rows import EACH, PER_TOKEN
 from costs.services import record_price
 from devora_ops.common import formats
@@ -36,6 +37,7 @@ class PriceAdmin(SafeModelAdmin):
     form = PriceForm
     actions = None
     actions_list = ("import_prices",)
+    list_before_template = "admin/costs/price_notices.html"
     list_display = ("model", "valid_from", "input_rate", "output_rate", "source")
     search_fields = ("model",)
     date_hierarchy = "valid_from"
@@ -55,6 +57,13 @@ class PriceAdmin(SafeModelAdmin):
         (_("USD each"), {"fields": (("web_search", "per_request"),)}),
         (_("Tiers"), {"classes": ("collapse",), "fields": ("schedule",)}),
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the book below what is wrong with it."""
+        context = {**(extra_context or {}), "notices": notices()}
+        return super().changelist_view(request, context)
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
         """Write a stored price as the form takes it: rates per million tokens."""

@@ -5,6 +5,7 @@ from django.urls import path
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import CallDetail, CallList
 from costs.api.price_imports import PriceImport
+from costs.api.price_watch import PriceDrift, UnpricedModels
 from costs.api.prices import PriceList
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
@@ -17,6 +18,8 @@ urlpatterns = [
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("prices/import/", PriceImport.as_view(), name="costs-price-import"),
+    path("prices/unpriced/", UnpricedModels.as_view(), name="costs-price-unpriced"),
+    path("prices/drift/", PriceDrift.as_view(), name="costs-price-drift"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
 ]

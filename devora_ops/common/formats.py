@@ -111,6 +111,13 @@ def percent(ratio: float | None, *, places: int = 1) -> str:
     return f"{decimal(hundredths, places=places)}{space}%"
 
 
+def signed_percent(hundredths: Decimal) -> str:
+    """Return a change: 5 is +5.0 %."""
+    sign = "+" if hundredths >= 0 else "-"
+    space = NARROW_SPACE if locale().startswith("fr") else ""
+    return f"{sign}{decimal(abs(hundredths), places=1)}{space}%"
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """How a value changed; text is for the eye, words for a screen reader."""

@@ -11,6 +11,7 @@ register.filter("count", formats.count)
 register.filter("money", formats.money)
 register.filter("exact_money", formats.exact_money)
 register.filter("per_million", formats.per_million)
+register.filter("signed_percent", formats.signed_percent)
 register.filter("latency", formats.latency)
 
 
