@@ -9,12 +9,14 @@ from costs.api.price_watch import PriceDrift, UnpricedModels
 from costs.api.prices import PriceList
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
+from costs.api.what_if import WhatIf
 
 urlpatterns = [
     path("calls/", CallList.as_view(), name="costs-call-list"),
     path("calls/<uuid:pk>/", CallDetail.as_view(), name="costs-call-detail"),
     path("calls/<uuid:pk>/score/", CallScore.as_view(), name="costs-call-score"),
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
+    path("costs/what-if/", WhatIf.as_view(), name="costs-what-if"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("prices/import/", PriceImport.as_view(), name="costs-price-import"),

@@ -20,6 +20,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "costs-call-detail": {"GET": READ},
     "costs-call-score": {"POST": CALL},
     "costs-spend-list": {"GET": READ},
+    "costs-what-if": {"POST": READ},
     "costs-metrics-overview": {"GET": READ},
     "costs-budget-list": {"GET": READ, "POST": BUDGET},
     "costs-budget-detail": {
