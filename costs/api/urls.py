@@ -7,6 +7,7 @@ from costs.api.calls import CallDetail, CallList
 from costs.api.price_imports import PriceImport
 from costs.api.price_watch import PriceDrift, UnpricedModels
 from costs.api.prices import PriceList
+from costs.api.repricing import PriceReprice
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
 from costs.api.what_if import WhatIf
@@ -21,6 +22,7 @@ urlpatterns = [
     path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("prices/import/", PriceImport.as_view(), name="costs-price-import"),
     path("prices/unpriced/", UnpricedModels.as_view(), name="costs-price-unpriced"),
+    path("prices/reprice/", PriceReprice.as_view(), name="costs-price-reprice"),
     path("prices/drift/", PriceDrift.as_view(), name="costs-price-drift"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
