@@ -43,6 +43,7 @@ _KEY = (
     "variant",
     "status",
 )
+_STORED = StoredAttempt.__slots__
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('costs.reprice'))"
 _WITHIN = """
 a.model = %(model)s AND a.id >= %(first)s
@@ -56,8 +57,7 @@ SELECT count(*) FROM (
 _ATTEMPTS = f"""
 SELECT a.id, a.call_id, a.team, a.agent, a.end_user, a.key, a.model, a.prompt,
     a.prompt_version, a.experiment, a.variant, coalesce(c.status, 'error'),
-    a.state, a.input_tokens, a.cache_read_tokens, a.cache_write_tokens,
-    a.output_tokens, a.raw_usage, a.price_id, a.cost_usd, a.book_usd
+    {", ".join(f"a.{name}" for name in _STORED)}
 FROM costs_attempt AS a LEFT JOIN costs_call AS c ON c.id = a.call_id
 WHERE {_WITHIN}
 """
@@ -209,11 +209,10 @@ def _attempts(found: Repricing) -> Iterator[tuple[Any, Key, StoredAttempt]]:
         cursor.execute(_ATTEMPTS, _values(found))
         for row in cursor:
             bucket = floor(uuid7_time(row[1]))
-            state, *tokens, raw, price_id, cost, book = row[12:]
-            # Django leaves JSON of its own queries alone to be read.
-            usage = None if raw is None else orjson.loads(raw)
-            attempt = StoredAttempt(state, *tokens, usage, price_id, cost, book)
-            yield row[0], (bucket, *row[2:12]), attempt
+            told = dict(zip(_STORED, row[12:], strict=True))
+            if told["raw_usage"] is not None:  # Django leaves JSON as it is written
+                told["raw_usage"] = orjson.loads(told["raw_usage"])
+            yield row[0], (bucket, *row[2:12]), StoredAttempt(**told)
 
 
 def _posted(found: Repricing) -> list[tuple[Key, Decimal, int]]:
@@ -246,7 +245,7 @@ def _post(found: Repricing, actor: str) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(_POST, rows)
         for statement, folded in upserts(_rollup_rows(found.sums)):
-            cursor.execute(statement, [folded])
+            cursor.execute(statement.decode(), [folded])
 
 
 def _rollup_rows(

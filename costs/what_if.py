@@ -184,7 +184,7 @@ def _rows(
     end: dt.datetime,
     where: Mapping[str, Any],
 ) -> list[Any]:
-    conditions = [
+    conditions: list[sql.Composable] = [
         sql.SQL("{} = {}").format(
             sql.Identifier("a", COLUMNS[name]), sql.Placeholder(f"where_{name}")
         )

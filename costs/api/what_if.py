@@ -79,7 +79,9 @@ class TriedPriceSerializer(StrictSerializer):
 class WhatIfSerializer(StrictSerializer, RangeQuery):
     """The question. Without from and to, the last seven days."""
 
-    prices = TriedPriceSerializer(many=True, allow_empty=False, max_length=_MOST_PRICES)
+    prices = serializers.ListField(
+        child=TriedPriceSerializer(), allow_empty=False, max_length=_MOST_PRICES
+    )
     filters = FiltersSerializer(default=dict)
 
     def validate_prices(self, prices: list[dict[str, Any]]) -> list[dict[str, Any]]:
