@@ -1,7 +1,7 @@
 """The admin of costs: budgets, the price book, and calls; rules are in the services."""
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
@@ -16,12 +16,12 @@ from unfold.decorators import display
 from costs.admin_alerts import AlertAdmin
 from costs.admin_calls import AttemptAdmin, CallAdmin
 from costs.admin_holds import HoldAdmin
-from costs.forms import EACH, PER_TOKEN, BudgetForm, PriceForm
+from costs.admin_prices import PriceAdmin
+from costs.forms import BudgetForm
 from costs.models import Alert, Attempt, Budget, Call, Counter, Hold, Price
 from costs.scopes import unknown_names
 from costs.services import change_budget, create_budget, delete_budget
-from devora_ops.common import audit, formats
-from devora_ops.common.columns import column
+from devora_ops.common import formats
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
 
@@ -29,6 +29,7 @@ admin.site.register(Call, CallAdmin)
 admin.site.register(Attempt, AttemptAdmin)
 admin.site.register(Alert, AlertAdmin)
 admin.site.register(Hold, HoldAdmin)
+admin.site.register(Price, PriceAdmin)
 
 
 @admin.register(Budget)
@@ -136,88 +137,3 @@ class BudgetAdmin(SafeModelAdmin):
         """Remove each by the service."""
         for budget in queryset:
             self.delete_model(request, budget)
-
-
-def _dollars_a_million(rate: Decimal | None) -> str:
-    return formats.exact_money(None if rate is None else rate * 1_000_000)
-
-
-_RATES: Final = {
-    **{name: column(Price, name, _dollars_a_million) for name in PER_TOKEN},
-    **{name: column(Price, name, formats.exact_money) for name in EACH},
-}
-
-
-def _in_words(fields: Any) -> Any:
-    """Put columns in the places of rates, in rows of fields too."""
-    if isinstance(fields, tuple):
-        return tuple(map(_in_words, fields))
-    return _RATES.get(fields, fields)
-
-
-@admin.register(Price)
-class PriceAdmin(SafeModelAdmin):
-    """The price book: a price is never edited, a newer one takes its place."""
-
-    form = PriceForm
-    actions = None
-    list_display = ("model", "valid_from", "input_rate", "output_rate", "source")
-    search_fields = ("model",)
-    date_hierarchy = "valid_from"
-    fieldsets = (
-        (None, {"fields": ("model", "valid_from", "source")}),
-        (
-            _("USD per million tokens"),
-            {
-                "fields": (
-                    ("input", "output"),
-                    "cache_read",
-                    ("cache_write_5m", "cache_write_1h"),
-                    ("input_audio", "output_audio"),
-                )
-            },
-        ),
-        (_("USD each"), {"fields": (("web_search", "per_request"),)}),
-        (_("Tiers"), {"classes": ("collapse",), "fields": ("schedule",)}),
-    )
-
-    def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
-        """Write a stored price as the form takes it: rates per million tokens."""
-        if obj is None:
-            return self.fieldsets
-        return [
-            (title, {**options, "fields": _in_words(options["fields"])})
-            for title, options in self.fieldsets
-        ]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What calls were billed with must stay true."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What calls were billed with must stay."""
-        return False
-
-    @admin.display(description=_("input, $/M"))
-    def input_rate(self, price: Price) -> str:
-        """Return the rate of a million tokens in."""
-        return _dollars_a_million(price.input)
-
-    @admin.display(description=_("output, $/M"))
-    def output_rate(self, price: Price) -> str:
-        """Return the rate of a million tokens out."""
-        return _dollars_a_million(price.output)
-
-    def save_model(
-        self, request: HttpRequest, obj: Price, form: PriceForm, change: bool
-    ) -> None:
-        """Add the price and say so in the audit."""
-        super().save_model(request, obj, form, change)
-        audit.record(
-            actor=request.user.get_username(),
-            action="price.create",
-            object_type="costs.price",
-            object_id=str(obj.pk),
-            after={"model": obj.model, "valid_from": obj.valid_from.isoformat()},
-            request_id=request_id(request),
-        )

@@ -1,6 +1,5 @@
 """The admin's forms of budgets and prices."""
 
-import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,21 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from costs.models import Budget, Price
+from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN
 from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _MILLION = Decimal(1_000_000)
 _DEAREST = Decimal(1_000_000)
-PER_TOKEN: Final = (
-    "input",
-    "output",
-    "cache_read",
-    "cache_write_5m",
-    "cache_write_1h",
-    "input_audio",
-    "output_audio",
-)
-EACH: Final = ("web_search", "per_request")
-_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
 
 
 class MoneyField(forms.DecimalField):
@@ -165,7 +154,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_model(self) -> str:
         """Take the name of a provider and, after a slash, of its model."""
         name: str = self.cleaned_data["model"]
-        if not _MODEL_NAME.fullmatch(name):
+        if not MODEL_NAME.fullmatch(name):
             raise ValidationError(_("Write it as provider/name."), code="invalid")
         return name
 

@@ -32,8 +32,18 @@ _SCHEDULE = ("tiers", "service_tiers", "geo_multiplier")
 @cache
 def models() -> dict[str, dict[str, Any]]:
     """Return the table's models by `provider/name`, as the file has them."""
-    table = json.loads(_FILE.read_text())
-    return {f"{row['provider']}/{row['model']}": row for row in table["models"]}
+    return {f"{row['provider']}/{row['model']}": row for row in _table()["models"]}
+
+
+def collected_at() -> dt.datetime:
+    """Return the day that the table's prices were collected on."""
+    day = dt.date.fromisoformat(_table()["date"])
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+
+
+@cache
+def _table() -> Any:
+    return json.loads(_FILE.read_text())
 
 
 def price_fields(row: dict[str, Any], *, model: str) -> dict[str, Any]:

@@ -277,9 +277,14 @@ class Fold:
 
     def upserts(self) -> Iterator[tuple[bytes, str]]:
         """Yield the statements that add the rows, each with its rows as JSON."""
-        for table, rows in self.rows().items():
-            if rows:
-                yield _UPSERTS[table], _as_json(FAMILIES[table], rows)
+        return upserts(self.rows())
+
+
+def upserts(tables: Mapping[str, dict[Key, Measures]]) -> Iterator[tuple[bytes, str]]:
+    """Yield the statements that add rows to tables, each with its rows as JSON."""
+    for table, rows in tables.items():
+        if rows:
+            yield _UPSERTS[table], _as_json(FAMILIES[table], rows)
 
 
 def _as_json(keys: Sequence[str], rows: dict[Key, Measures]) -> str:

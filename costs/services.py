@@ -1,13 +1,12 @@
 """Writes of the control plane: budgets, and prices that supersede older ones."""
 
-import re
 from typing import Any, Final
 
 from django.db import DataError, connection, transaction
 from django.utils.translation import gettext as _
 
 from costs.models import Budget, Price
-from costs.pricing import Rates
+from costs.price_rows import MODEL_NAME, RATES
 from devora_ops.common import audit
 from devora_ops.common.errors import Conflict, InvalidRequest
 
@@ -29,9 +28,6 @@ _FIELDS: Final = (
     "alert_slack",
     "snoozed_until",
 )
-
-_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*/[\x21-\x7e]+")
-_RATES: Final = (*Rates.__slots__, "web_search", "per_request")
 
 
 @transaction.atomic
@@ -73,14 +69,20 @@ def delete_budget(budget: Budget, *, actor: str, request_id: str = "") -> None:
 def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
     """Add a price, which is in force from its moment on. Raises ValidationError."""
     price = Price(**fields)
-    if not _MODEL_NAME.fullmatch(price.model):
+    if not MODEL_NAME.fullmatch(price.model):
         raise InvalidRequest(_("Write it as provider/name."), param="model")
-    if all(getattr(price, name) is None for name in _RATES):
+    if all(getattr(price, name) is None for name in RATES):
         raise InvalidRequest(_("Enter a rate; 0 for what is free."), param="input")
     if Price.objects.filter(model=price.model, valid_from=price.valid_from).exists():
         raise Conflict(_("There is one like this already."), param="valid_from")
     price.full_clean(validate_constraints=False)
     price.save()
+    record_price(price, actor=actor, request_id=request_id)
+    return price
+
+
+def record_price(price: Price, *, actor: str, request_id: str = "") -> None:
+    """Say in the audit that a price was added."""
     audit.record(
         actor=actor,
         action="price.create",
@@ -89,7 +91,6 @@ def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
         after={"model": price.model, "valid_from": price.valid_from.isoformat()},
         request_id=request_id,
     )
-    return price
 
 
 def _check(budget: Budget) -> None:

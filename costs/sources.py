@@ -1,7 +1,7 @@
 """Where sums are read: a rollup family, or the facts for what no family has.
 
-The facts are read as rows of a rollup's shape, one a call and one an attempt, so that
-a query over them says the same as over the rollups that they went into.
+The facts are read as rows of a rollup's shape, one a call, an attempt and an adjustment,
+so that a query over them says the same as over the rollups that they went into.
 """
 
 import datetime as dt
@@ -132,6 +132,10 @@ SELECT {_BEGAN.format("a.call_id")}, {_DIMENSIONS.format("a")},
     0, 0, NULL, NULL
 FROM costs_attempt AS a LEFT JOIN costs_call AS c ON c.id = a.call_id
 WHERE {_WITHIN.format("a.call_id")}
+UNION ALL
+SELECT j.bucket, {_DIMENSIONS.format("j")}, j.status, 0, 0, 0, 0, 0, j.cost_usd, 0,
+    j.unpriced, 0, 0, 0, NULL, NULL
+FROM costs_adjustment AS j WHERE j.bucket >= %(start)s AND j.bucket < %(end)s
 ) AS facts"""
 
 

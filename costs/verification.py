@@ -32,7 +32,8 @@ WHERE created_at < now() - interval '11 minutes' ORDER BY created_at LIMIT 100
 
 _TOTALS = f"""
 SELECT
-    (SELECT coalesce(sum(cost_usd), 0) FROM costs_attempt WHERE {_NOT_DEMO}),
+    (SELECT coalesce(sum(cost_usd), 0) FROM costs_attempt WHERE {_NOT_DEMO})
+        + (SELECT coalesce(sum(cost_usd), 0) FROM costs_adjustment WHERE {_NOT_DEMO}),
     (SELECT coalesce(sum(cost_usd), 0) FROM costs_rollup_work WHERE {_NOT_DEMO}),
     (SELECT coalesce(sum(cost_usd), 0) FROM costs_rollup_who WHERE {_NOT_DEMO}),
     (SELECT count(*) FROM costs_call WHERE {_NOT_DEMO}),

@@ -4,6 +4,7 @@ Needs no Django itself, so that it can say why Django does not load. It looks at
 servers of a running `up`, or starts them to see whether they start.
 """
 
+import datetime as dt
 import http.client
 import importlib.util
 import os
@@ -18,6 +19,7 @@ from typing import Literal
 
 import psycopg
 
+from costs.price_age import NEWEST, Age, ages, newest_values
 from devora_ops.common.crypto import FieldCipher, SealBroken
 from devora_ops.dependencies import VENV, is_current
 from devora_ops.embedded.errors import InstallationError
@@ -72,6 +74,7 @@ class Doctor:
             yield from self._servers()
             yield from self._database()
             yield from self._providers()
+            yield from self._prices()
             yield from self._processes()
 
     def _programs(self) -> Findings:
@@ -151,6 +154,22 @@ class Doctor:
             else:
                 yield Finding("ok", f"provider {slug}", "its key opens")
 
+    def _prices(self) -> Findings:
+        """Say how old the price book is: an old price bills wrongly, and in silence."""
+        now = dt.datetime.now(dt.UTC)
+        known = _price_ages(os.environ["DATABASE_URL"])
+        old = [
+            f"{age.provider} {age.days(now)} days" for age in known if age.is_old(now)
+        ]
+        if old:
+            says = (
+                f"old ({', '.join(old[:10])}): import newer ones on the Price book page"
+            )
+            yield Finding("note", "prices", says)
+        elif known:
+            newest = max(known, key=lambda age: age.as_of)
+            yield Finding("ok", "prices", f"newest {newest.days(now)} days old")
+
     def _processes(self) -> Findings:
         # What runs may have been started with another PORT than this command.
         port = self.folder.running.get("port", self.environment.port)
@@ -212,6 +231,14 @@ def _sealed_secrets(url: str) -> list[tuple[str, str]]:
             return connection.execute(
                 "SELECT slug, sealed_secret FROM llm_provider WHERE sealed_secret <> ''"
             ).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []  # said by `migrations`
+
+
+def _price_ages(url: str) -> list[Age]:
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        try:
+            return ages(connection.execute(NEWEST, newest_values()).fetchall())
         except psycopg.errors.UndefinedTable:
             return []  # said by `migrations`
 

@@ -55,6 +55,11 @@ def exact_money(value: Decimal | None) -> str:
     return _dollars(decimal(value, places=max(2, -exponent)))
 
 
+def per_million(rate: Decimal | None) -> str:
+    """Return the price of a million tokens, of which each costs so much."""
+    return exact_money(None if rate is None else rate * 1_000_000)
+
+
 def _significant(value: Decimal, *, digits: int) -> str:
     leading = -value.adjusted() - 1
     rounded = round(value, leading + digits)
@@ -104,6 +109,13 @@ def percent(ratio: float | None, *, places: int = 1) -> str:
         hundredths = min(hundredths, 100 - Decimal(10) ** -places)
     space = NARROW_SPACE if locale().startswith("fr") else ""
     return f"{decimal(hundredths, places=places)}{space}%"
+
+
+def signed_percent(hundredths: Decimal) -> str:
+    """Return a change: 5 is +5.0 %."""
+    sign = "+" if hundredths >= 0 else "-"
+    space = NARROW_SPACE if locale().startswith("fr") else ""
+    return f"{sign}{decimal(abs(hundredths), places=1)}{space}%"
 
 
 @dataclass(frozen=True, slots=True)

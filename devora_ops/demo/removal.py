@@ -38,6 +38,7 @@ _DELETIONS: Final = {
     "WHERE c.id = call_id AND c.team = %s",
     "attempts": "DELETE FROM costs_attempt WHERE team = %s",
     "calls": "DELETE FROM costs_call WHERE team = %s",
+    "adjustments": "DELETE FROM costs_adjustment WHERE team = %s",
     "sums by work": "DELETE FROM costs_rollup_work WHERE team = %s",
     "sums by who": "DELETE FROM costs_rollup_who WHERE team = %s",
     "sums by minute": "DELETE FROM costs_rollup_minute WHERE team = %s",

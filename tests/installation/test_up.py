@@ -193,6 +193,7 @@ def test_other_commands_use_its_servers(up: Up) -> None:
     )
     assert done.stderr == ""
     assert "ok     migrations: all applied" in done.stdout
+    assert " prices: " in done.stdout
     assert f"ok     web: ready on port {up.port}" in done.stdout
 
 

@@ -10,6 +10,8 @@ register.filter("compact", formats.compact)
 register.filter("count", formats.count)
 register.filter("money", formats.money)
 register.filter("exact_money", formats.exact_money)
+register.filter("per_million", formats.per_million)
+register.filter("signed_percent", formats.signed_percent)
 register.filter("latency", formats.latency)
 
 
