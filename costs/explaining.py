@@ -81,13 +81,8 @@ class Bill:
     @property
     def total_usd(self) -> Decimal:
         """Everything that the period cost."""
-        parts = (self.retries_usd, self.experiments_usd, self.embeddings_usd)
-        return sum((use.cost_usd for use in self.models.values()), sum(parts))
-
-    @property
-    def calls(self) -> int:
-        """The calls whose cost is split by model."""
-        return sum(use.calls for use in self.models.values())
+        apart = self.retries_usd + self.experiments_usd + self.embeddings_usd
+        return sum((use.cost_usd for use in self.models.values()), apart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +91,12 @@ class Term:
 
     name: str
     amount_usd: Decimal
+
+    @property
+    def sentence(self) -> str:
+        """The key of what to say of it: the name, then _up, _down or _same."""
+        way = "up" if self.amount_usd > 0 else "down" if self.amount_usd else "same"
+        return f"{self.name}_{way}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,14 @@ def explain(before: Bill, after: Bill) -> tuple[Term, ...]:
     The amounts sum to `after.total_usd - before.total_usd`, to the last digit.
     """
     changes = dict.fromkeys(TERMS, Decimal(0))
-    volumes = (before.calls, after.calls)
-    for model in sorted(before.models.keys() | after.models.keys()):
-        uses = (before.models.get(model, _NOTHING), after.models.get(model, _NOTHING))
+    pairs = [
+        (before.models.get(model, _NOTHING), after.models.get(model, _NOTHING))
+        for model in sorted(before.models.keys() | after.models.keys())
+    ]
+    # What only our cache answers costs nothing, and is no part of the volume.
+    paid = [uses for uses in pairs if any(use.answers for use in uses)]
+    volumes = (sum(use.calls for use, _ in paid), sum(use.calls for _, use in paid))
+    for uses in paid:
         for name, amount in _split(*uses, volumes).items():
             changes[name] += amount
     changes["retries"] = after.retries_usd - before.retries_usd
@@ -175,8 +181,6 @@ def _split(
     before: ModelUse, after: ModelUse, volumes: tuple[int, int]
 ) -> dict[str, Decimal]:
     """Return a model's terms: what each factor changes, one after the other."""
-    if not (before.answers or after.answers):
-        return {}
     factors, aims = _factors(before, after, volumes)
     costs = [before.cost_usd]
     for name in _SPLIT:

@@ -4,17 +4,22 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from psycopg import sql
 
-from costs.models import Attempt, Call, Price, Score
+from costs.models import BILL_PART, Attempt, Call, Price, Score
 from costs.rollups import merge, quantile
 from costs.sources import TIMES, Source, ceiling, floor, source_of
 from devora_ops.common.ids import first_uuid7_at
+
+# More than any deadline allows: an attempt begins within it after its call.
+_LONGEST_CALL: Final = dt.timedelta(days=1)
+
+Fact = TypeVar("Fact", Call, Attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +170,7 @@ def overview(part: Slice) -> Overview:
 def calls_in(part: Slice) -> QuerySet[Call]:
     """Return the calls of a slice; bounds on the id leave other months untouched."""
     columns = {"user": "end_user"}
-    return Call.objects.filter(
-        id__gte=first_uuid7_at(part.start),
-        id__lt=first_uuid7_at(part.end),
+    return during(Call.objects.all(), part.start, part.end).filter(
         **{columns.get(name, name): value for name, value in part.where.items()},
     )
 
@@ -175,6 +178,48 @@ def calls_in(part: Slice) -> QuerySet[Call]:
 def attempts_of(call: Call) -> QuerySet[Attempt]:
     """Return the upstream tries of a call, in order."""
     return Attempt.objects.filter(call_id=call.id).order_by("number")
+
+
+def calls_by(name: str, part: Slice, **where: Any) -> dict[Any, int]:
+    """Return how many calls each value of a dimension has, in any order.
+
+    where: dimension → value, besides those of the slice.
+    """
+    part = Slice(part.start, part.end, {**part.where, **where})
+    source = _source(part, [name])
+    query = sql.SQL(
+        "SELECT {group}, sum(calls) FROM {table} WHERE {conditions} GROUP BY 1"
+    ).format(
+        group=_group(name, source),
+        table=source.rows,
+        conditions=_conditions(part, source),
+    )
+    return {value: int(calls) for value, calls in _rows(query, _values(part))}
+
+
+def attempts_in(part: Slice) -> QuerySet[Attempt]:
+    """Return the attempts of a slice's calls, each with its `part` of the bill."""
+    columns = {"user": "end_user"}
+    attempts = during(Attempt.objects.annotate(part=BILL_PART), part.start, part.end)
+    return attempts.filter(
+        **{columns.get(name, name): value for name, value in part.where.items()}
+    )
+
+
+def during(
+    facts: QuerySet[Fact], start: dt.datetime, end: dt.datetime
+) -> QuerySet[Fact]:
+    """Return the calls, or the attempts of the calls, that began between two moments.
+
+    Attempts count in the time of their call, as in the rollups, and begin soon after it:
+    bounds on their own ids leave other months untouched.
+    """
+    first, last = first_uuid7_at(start), first_uuid7_at(end)
+    if facts.model is Call:
+        return facts.filter(id__gte=first, id__lt=last)
+    late = first_uuid7_at(end + _LONGEST_CALL)
+    of_calls = {"call_id__gte": first, "call_id__lt": last}
+    return facts.filter(id__gte=first, id__lt=late, **of_calls)
 
 
 def score_of(call: Call) -> Decimal | None:

@@ -3,7 +3,8 @@
 from django.urls import path
 
 from costs.api.budgets import BudgetDetail, BudgetList
-from costs.api.calls import CallDetail, CallList
+from costs.api.calls import AttemptList, CallDetail, CallList
+from costs.api.explain import CostExplanation
 from costs.api.prices import PriceList
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
@@ -12,6 +13,8 @@ urlpatterns = [
     path("calls/", CallList.as_view(), name="costs-call-list"),
     path("calls/<uuid:pk>/", CallDetail.as_view(), name="costs-call-detail"),
     path("calls/<uuid:pk>/score/", CallScore.as_view(), name="costs-call-score"),
+    path("attempts/", AttemptList.as_view(), name="costs-attempt-list"),
+    path("costs/explain/", CostExplanation.as_view(), name="costs-spend-explain"),
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),

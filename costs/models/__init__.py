@@ -13,9 +13,11 @@ from costs.models.budgets import (
     usual_alert_steps,
 )
 from costs.models.facts import (
+    BILL_PART,
     Anomaly,
     Attempt,
     AttemptState,
+    BillPart,
     Call,
     CallStatus,
     Dimensions,
@@ -24,11 +26,13 @@ from costs.models.facts import (
 from costs.models.prices import Price
 
 __all__ = [
+    "BILL_PART",
     "Alert",
     "AlertKind",
     "Anomaly",
     "Attempt",
     "AttemptState",
+    "BillPart",
     "Budget",
     "BudgetPeriod",
     "Call",

@@ -19,7 +19,9 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "costs-call-list": {"GET": READ},
     "costs-call-detail": {"GET": READ},
     "costs-call-score": {"POST": CALL},
+    "costs-attempt-list": {"GET": READ},
     "costs-spend-list": {"GET": READ},
+    "costs-spend-explain": {"GET": READ},
     "costs-metrics-overview": {"GET": READ},
     "costs-budget-list": {"GET": READ, "POST": BUDGET},
     "costs-budget-detail": {
