@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.urls import path
 
 from devora_ops.dashboard import views
+from devora_ops.dashboard.explain import explain
 
 
 def _page(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,6 +21,7 @@ urlpatterns = [
     path("overview/<slug:name>/", _page(views.panel), name="panel"),
     path("overview/facet/<slug:dimension>/", _page(views.facet), name="facet"),
     path("overview/<slug:name>.csv", _page(views.export), name="export"),
+    path("costs/explain/", _page(explain), name="explain"),
     path("language/", views.language, name="language"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]
