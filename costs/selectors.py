@@ -59,7 +59,13 @@ class Spend:
         """Return the mean score of the calls that somebody judged, 0 to 10."""
         return self.score_sum / self.scored if self.scored else None
 
+    @property
+    def unattributed(self) -> list[str]:
+        """Return the dimensions of which the calls had none: no prompt, no user."""
+        return [name for name, value in self.keys.items() if value in _NONE]
 
+
+_NONE: Final = ("", 0)  # a name, and a prompt's version
 _MEASURES = (
     "calls",
     "attempts",
@@ -83,24 +89,57 @@ def spend_by(
 ) -> list[Spend]:
     """Return what was spent per value of some dimensions, dearest first.
 
-    by: names of DIMENSIONS and TIMES; local hours and days of zone, as ISO texts.
+    by: names of DIMENSIONS and TIMES; local hours and days of zone, as ISO texts. So
+    many rows at most; those that lack a value are not cut with the cheap ones, but as
+    many of them come besides.
     Raises DimensionsApart when by and part.where name what is only together in facts,
     for more than their reach.
     """
     source = _source(part, by)
     groups = [_group(name, source) for name in by]
-    query = sql.SQL(
-        "SELECT {groups} {sums} FROM {table} WHERE {conditions} {grouping} "
-        "ORDER BY cost_usd DESC, calls DESC LIMIT %(limit)s"
+    summed = sql.SQL(
+        "SELECT {groups} {sums} FROM {table} WHERE {conditions} {grouping}"
     ).format(
-        groups=sql.SQL("").join(sql.SQL("{}, ").format(group) for group in groups),
+        groups=sql.SQL("").join(
+            sql.SQL("{} AS {}, ").format(group, _key(name))
+            for name, group in zip(by, groups, strict=True)
+        ),
         sums=_SUMS,
         table=source.rows,
         conditions=_conditions(part, source),
         grouping=_grouping(len(by)),
     )
+    query = _RANKED.format(
+        columns=sql.SQL(", ").join([*map(_key, by), *map(sql.Identifier, _MEASURES)]),
+        lacks=_lacks(by),
+        summed=summed,
+    )
     rows = _rows(query, {**_values(part), "zone": str(zone), "limit": limit})
     return [_spend(by, row, zone) for row in rows]
+
+
+_RANKED: Final = sql.SQL(
+    "SELECT {columns} FROM (SELECT *, row_number() OVER by_cost AS place, "
+    "row_number() OVER of_those AS place_of_those "
+    "FROM (SELECT *, {lacks} AS lacks FROM ({summed}) AS summed) AS named "
+    "WINDOW by_cost AS (ORDER BY cost_usd DESC, calls DESC), "
+    "of_those AS (PARTITION BY lacks ORDER BY cost_usd DESC, calls DESC)) AS ranked "
+    "WHERE place <= %(limit)s OR lacks AND place_of_those <= %(limit)s ORDER BY place"
+)
+
+
+def _key(name: str) -> sql.Identifier:
+    return sql.Identifier(f"by_{name}")
+
+
+def _lacks(by: Sequence[str]) -> sql.Composable:
+    """Write whether one of a row's keys stands for none."""
+    parts = [
+        sql.SQL("{} = {}").format(_key(name), 0 if name == "prompt_version" else "")
+        for name in by
+        if name not in TIMES
+    ]
+    return sql.SQL(" OR ").join([*parts, sql.SQL("false")])
 
 
 def total_spend(part: Slice, by: Sequence[str] = ()) -> Spend:

@@ -45,14 +45,6 @@ def moved(api, query=PERIODS):
     return {t["term"]: t["amount_usd"] for t in terms if t["amount_usd"] != "0"}
 
 
-def in_experiment(settlement):
-    """Return the settlement of a call as one of an experiment's."""
-    for attempt in settlement.attempts:
-        object.__setattr__(attempt.who, "experiment", "tone")
-        object.__setattr__(attempt.who, "variant", "warm")
-    return settlement
-
-
 def test_more_calls_are_volume(api):
     record(settled(MARCH), settled(APRIL), settled(APRIL))
     assert moved(api) == {"volume": "0.01"}
@@ -99,7 +91,7 @@ def test_tries_beyond_the_first_and_failed_ones_are_retries(api):
 
 def test_calls_of_experiments_and_embeddings_are_apart(api):
     record(settled(MARCH), settled(APRIL))
-    record(in_experiment(settled(APRIL, cost="0.05", variant="warm")))
+    record(settled(APRIL, cost="0.05", experiment="tone", variant="warm"))
     record(settled(APRIL, model="openai/embed", tokens=(900, 0), cost="0.002"))
     assert moved(api) == {"experiments": "0.05", "embeddings": "0.002"}
 
@@ -144,7 +136,7 @@ def test_an_hour_belongs_to_the_call_and_not_to_its_late_attempt(api):
 
 def test_every_term_leads_to_the_attempts_that_it_is_about(api):
     record(settled(APRIL, cost="0.5", tries=2), settled(MARCH), settled(APRIL))
-    record(in_experiment(settled(APRIL, cost="0.05", variant="warm")))
+    record(settled(APRIL, cost="0.05", experiment="tone", variant="warm"))
     record(settled(APRIL, model="openai/embed", tokens=(900, 0), cost="0.002"))
     person = as_person("Viewer")
     seen = {}
