@@ -98,7 +98,7 @@ class _Group(NamedTuple):
 
 
 def _read(period: Slice, timeout_ms: int) -> PeriodBill:
-    with _at_most(timeout_ms):
+    with reading_at_most(timeout_ms):
         groups = _grouped(attempts_in(period))
         hits = calls_by("model", period, status=CallStatus.CACHED, variant="")
     return PeriodBill(
@@ -111,7 +111,8 @@ def _read(period: Slice, timeout_ms: int) -> PeriodBill:
 
 
 @contextmanager
-def _at_most(timeout_ms: int) -> Iterator[None]:
+def reading_at_most(timeout_ms: int = _TIMEOUT_MS) -> Iterator[None]:
+    """Bound how long each statement inside may take; raises TooSlow beyond that."""
     try:
         with transaction.atomic():
             with connection.cursor() as cursor:

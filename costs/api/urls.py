@@ -5,6 +5,7 @@ from django.urls import path
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import AttemptList, CallDetail, CallList
 from costs.api.explain import CostExplanation
+from costs.api.invoices import InvoiceCheck
 from costs.api.prices import PriceList
 from costs.api.scores import CallScore
 from costs.api.sums import CostSummary, MetricsOverview
@@ -15,6 +16,7 @@ urlpatterns = [
     path("calls/<uuid:pk>/score/", CallScore.as_view(), name="costs-call-score"),
     path("attempts/", AttemptList.as_view(), name="costs-attempt-list"),
     path("costs/explain/", CostExplanation.as_view(), name="costs-spend-explain"),
+    path("costs/invoices/", InvoiceCheck.as_view(), name="costs-invoice-check"),
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),

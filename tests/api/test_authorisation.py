@@ -22,6 +22,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "costs-attempt-list": {"GET": READ},
     "costs-spend-list": {"GET": READ},
     "costs-spend-explain": {"GET": READ},
+    "costs-invoice-check": {"POST": READ},
     "costs-metrics-overview": {"GET": READ},
     "costs-budget-list": {"GET": READ, "POST": BUDGET},
     "costs-budget-detail": {
