@@ -222,3 +222,19 @@ def test_only_the_partitions_of_the_periods_are_read():
     assert "costs_attempt_2030_03" in plan
     assert "costs_attempt_2030_04" in plan
     assert "costs_attempt_2030_09" not in plan
+
+
+@pytest.mark.parametrize("kind", ["call", "attempt"])
+def test_lists_take_any_time_and_forgive_what_is_none(kind):
+    record(settled(MARCH), settled(APRIL))
+    person = as_person("Viewer")
+
+    def listed(since):
+        page = person.get(f"/admin/costs/{kind}/", {"since": since})
+        assert page.status_code == 200
+        return len(page.context["cl"].result_list)
+
+    assert listed("2026-04-01T00:00:00Z/2026-05-01T00:00:00Z") == 1
+    assert listed("2026-03-01T00:00:00Z/2026-05-01T00:00:00Z") == 2
+    for none in ("a/b", "2026-03-01/2026-05-01", "0001-01-01T00:00Z/9999-01-01T00:00Z"):
+        assert listed(none) == 0  # the usual span, which ends now
