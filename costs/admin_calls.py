@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 
 from costs import selectors
-from costs.models import Anomaly, Attempt, Call, CallStatus
+from costs.models import BILL_PART, Anomaly, Attempt, BillPart, Call, CallStatus
 from devora_ops.common import formats
 from devora_ops.common.columns import column, yes_or_no
 from devora_ops.common.forms import SafeModelAdmin
@@ -47,7 +47,11 @@ _USUAL_SPAN: Final = "30d"
 
 
 class SinceFilter(admin.SimpleListFilter):
-    """A span that ends now, as a range of ids; without it a rare status reads all."""
+    """A span that ends now, as a range of ids; without it a rare status reads all.
+
+    An address may name any other time: two moments with a slash between, as ISO 8601
+    writes an interval.
+    """
 
     title = _("time")
     parameter_name = "since"
@@ -57,13 +61,21 @@ class SinceFilter(admin.SimpleListFilter):
         return [(name, label) for name, (_span, label) in _SPANS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Leave out what is older."""
+        """Leave out what is older, or outside of a time that the address names."""
+        if interval := _interval(self.value()):
+            return selectors.during(queryset, *interval)
         span, _label = _SPANS.get(self.value() or "", _SPANS[_USUAL_SPAN])
         return queryset.filter(id__gte=first_uuid7_at(timezone.now() - span))
 
     def choices(self, changelist: ChangeList) -> Any:
         """Show the usual span as chosen when the address names none."""
         chosen = self.value() or _USUAL_SPAN
+        if interval := _interval(chosen):
+            yield {
+                "selected": True,
+                "query_string": changelist.get_query_string({}),
+                "display": " – ".join(map(_moment, interval)),
+            }
         for name, label in self.lookup_choices:
             yield {
                 "selected": chosen == name,
@@ -72,6 +84,17 @@ class SinceFilter(admin.SimpleListFilter):
                 ),
                 "display": label,
             }
+
+
+def _interval(text: str | None) -> tuple[dt.datetime, dt.datetime] | None:
+    """Read two moments in order; None where there are none that an id can carry."""
+    try:
+        start, end = map(dt.datetime.fromisoformat, (text or "").split("/"))
+    except ValueError:
+        return None
+    if start.tzinfo is None or end.tzinfo is None:
+        return None
+    return (start, end) if 2000 <= start.year <= end.year < 2200 else None
 
 
 class AnomalyFilter(DropdownFilter):  # type: ignore[misc]
@@ -90,6 +113,25 @@ class AnomalyFilter(DropdownFilter):  # type: ignore[misc]
         if kind == _ANY:
             return queryset.exclude(anomaly="")
         return queryset.filter(anomaly=kind) if kind in Anomaly else queryset
+
+
+class PartFilter(DropdownFilter):  # type: ignore[misc]
+    """Which part of a bill, as its explanation splits it."""
+
+    title = _("part of the bill")
+    parameter_name = "part"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[Any]:
+        """Offer every part."""
+        return list(BillPart.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Leave out the other parts."""
+        part = self.value()
+        if part not in BillPart:
+            return queryset
+        parts: QuerySet[Any] = queryset.annotate(part=BILL_PART)
+        return parts.filter(part=part)
 
 
 class FailureFilter(DropdownFilter):  # type: ignore[misc]
@@ -290,6 +332,7 @@ class AttemptAdmin(FactAdmin):
         SinceFilter,
         ("state", ChoicesDropdownFilter),
         FailureFilter,
+        PartFilter,
         AnomalyFilter,
         ("model", FieldTextFilter),
     )

@@ -4,17 +4,22 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 from psycopg import sql
 
-from costs.models import Attempt, Call, Price, Score
+from costs.models import BILL_PART, Attempt, Call, Price, Score
 from costs.rollups import merge, quantile
 from costs.sources import TIMES, Source, ceiling, floor, source_of
 from devora_ops.common.ids import first_uuid7_at
+
+# More than any deadline allows: an attempt begins within it after its call.
+_LONGEST_CALL: Final = dt.timedelta(days=1)
+
+Fact = TypeVar("Fact", Call, Attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,13 @@ class Spend:
         """Return the mean score of the calls that somebody judged, 0 to 10."""
         return self.score_sum / self.scored if self.scored else None
 
+    @property
+    def unattributed(self) -> list[str]:
+        """Return the dimensions of which the calls had none: no prompt, no user."""
+        return [name for name, value in self.keys.items() if value in _NONE]
 
+
+_NONE: Final = ("", 0)  # a name, and a prompt's version
 _MEASURES = (
     "calls",
     "attempts",
@@ -78,24 +89,57 @@ def spend_by(
 ) -> list[Spend]:
     """Return what was spent per value of some dimensions, dearest first.
 
-    by: names of DIMENSIONS and TIMES; local hours and days of zone, as ISO texts.
+    by: names of DIMENSIONS and TIMES; local hours and days of zone, as ISO texts. So
+    many rows at most; those that lack a value are not cut with the cheap ones, but as
+    many of them come besides.
     Raises DimensionsApart when by and part.where name what is only together in facts,
     for more than their reach.
     """
     source = _source(part, by)
     groups = [_group(name, source) for name in by]
-    query = sql.SQL(
-        "SELECT {groups} {sums} FROM {table} WHERE {conditions} {grouping} "
-        "ORDER BY cost_usd DESC, calls DESC LIMIT %(limit)s"
+    summed = sql.SQL(
+        "SELECT {groups} {sums} FROM {table} WHERE {conditions} {grouping}"
     ).format(
-        groups=sql.SQL("").join(sql.SQL("{}, ").format(group) for group in groups),
+        groups=sql.SQL("").join(
+            sql.SQL("{} AS {}, ").format(group, _key(name))
+            for name, group in zip(by, groups, strict=True)
+        ),
         sums=_SUMS,
         table=source.rows,
         conditions=_conditions(part, source),
         grouping=_grouping(len(by)),
     )
+    query = _RANKED.format(
+        columns=sql.SQL(", ").join([*map(_key, by), *map(sql.Identifier, _MEASURES)]),
+        lacks=_lacks(by),
+        summed=summed,
+    )
     rows = _rows(query, {**_values(part), "zone": str(zone), "limit": limit})
     return [_spend(by, row, zone) for row in rows]
+
+
+_RANKED: Final = sql.SQL(
+    "SELECT {columns} FROM (SELECT *, row_number() OVER by_cost AS place, "
+    "row_number() OVER of_those AS place_of_those "
+    "FROM (SELECT *, {lacks} AS lacks FROM ({summed}) AS summed) AS named "
+    "WINDOW by_cost AS (ORDER BY cost_usd DESC, calls DESC), "
+    "of_those AS (PARTITION BY lacks ORDER BY cost_usd DESC, calls DESC)) AS ranked "
+    "WHERE place <= %(limit)s OR lacks AND place_of_those <= %(limit)s ORDER BY place"
+)
+
+
+def _key(name: str) -> sql.Identifier:
+    return sql.Identifier(f"by_{name}")
+
+
+def _lacks(by: Sequence[str]) -> sql.Composable:
+    """Write whether one of a row's keys stands for none."""
+    parts = [
+        sql.SQL("{} = {}").format(_key(name), 0 if name == "prompt_version" else "")
+        for name in by
+        if name not in TIMES
+    ]
+    return sql.SQL(" OR ").join([*parts, sql.SQL("false")])
 
 
 def total_spend(part: Slice, by: Sequence[str] = ()) -> Spend:
@@ -165,9 +209,7 @@ def overview(part: Slice) -> Overview:
 def calls_in(part: Slice) -> QuerySet[Call]:
     """Return the calls of a slice; bounds on the id leave other months untouched."""
     columns = {"user": "end_user"}
-    return Call.objects.filter(
-        id__gte=first_uuid7_at(part.start),
-        id__lt=first_uuid7_at(part.end),
+    return during(Call.objects.all(), part.start, part.end).filter(
         **{columns.get(name, name): value for name, value in part.where.items()},
     )
 
@@ -175,6 +217,48 @@ def calls_in(part: Slice) -> QuerySet[Call]:
 def attempts_of(call: Call) -> QuerySet[Attempt]:
     """Return the upstream tries of a call, in order."""
     return Attempt.objects.filter(call_id=call.id).order_by("number")
+
+
+def calls_by(name: str, part: Slice, **where: Any) -> dict[Any, int]:
+    """Return how many calls each value of a dimension has, in any order.
+
+    where: dimension → value, besides those of the slice.
+    """
+    part = Slice(part.start, part.end, {**part.where, **where})
+    source = _source(part, [name])
+    query = sql.SQL(
+        "SELECT {group}, sum(calls) FROM {table} WHERE {conditions} GROUP BY 1"
+    ).format(
+        group=_group(name, source),
+        table=source.rows,
+        conditions=_conditions(part, source),
+    )
+    return {value: int(calls) for value, calls in _rows(query, _values(part))}
+
+
+def attempts_in(part: Slice) -> QuerySet[Attempt]:
+    """Return the attempts of a slice's calls, each with its `part` of the bill."""
+    columns = {"user": "end_user"}
+    attempts = during(Attempt.objects.annotate(part=BILL_PART), part.start, part.end)
+    return attempts.filter(
+        **{columns.get(name, name): value for name, value in part.where.items()}
+    )
+
+
+def during(
+    facts: QuerySet[Fact], start: dt.datetime, end: dt.datetime
+) -> QuerySet[Fact]:
+    """Return the calls, or the attempts of the calls, that began between two moments.
+
+    Attempts count in the time of their call, as in the rollups, and begin soon after it:
+    bounds on their own ids leave other months untouched.
+    """
+    first, last = first_uuid7_at(start), first_uuid7_at(end)
+    if facts.model is Call:
+        return facts.filter(id__gte=first, id__lt=last)
+    late = first_uuid7_at(end + _LONGEST_CALL)
+    of_calls = {"call_id__gte": first, "call_id__lt": last}
+    return facts.filter(id__gte=first, id__lt=late, **of_calls)
 
 
 def score_of(call: Call) -> Decimal | None:

@@ -7,8 +7,15 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import generics, serializers
 
-from costs.models import Anomaly, Attempt, AttemptState, Call, CallStatus
-from costs.selectors import Slice, attempts_of, calls_in, score_of
+from costs.models import (
+    Anomaly,
+    Attempt,
+    AttemptState,
+    BillPart,
+    Call,
+    CallStatus,
+)
+from costs.selectors import Slice, attempts_in, attempts_of, calls_in, score_of
 from devora_ops.common.ids import uuid7_time
 from devora_ops.common.rest.fields import MillisecondsField, MoneyField, TextField
 from devora_ops.common.rest.parameters import RangeQuery, read
@@ -53,7 +60,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
     class Meta:
         model = Attempt
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "number",
             "provider",
@@ -74,7 +81,6 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
             "ttft_ms",
             "anomaly",
         )
-        read_only_fields = fields
 
 
 class CallSerializer(serializers.ModelSerializer[Call]):
@@ -164,6 +170,60 @@ class CallList(generics.ListAPIView[Call]):
             del where["anomaly"]
             where["anomaly__gt"] = ""
         return calls_in(Slice(start, end, where))
+
+
+_ATTEMPT_FILTERS = ("team", "agent", "user", "key", "model", "prompt")
+
+
+class AttemptsQuery(RangeQuery):
+    """Which attempts, by when their call began. part: of a bill that is explained."""
+
+    part = serializers.ChoiceField(BillPart.choices, required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add the filters that take any text."""
+        texts = {
+            name: TextField(required=False, max_length=10_000)
+            for name in _ATTEMPT_FILTERS
+        }
+        return {**super().get_fields(), **texts}
+
+
+class AttemptRowSerializer(AttemptSerializer):
+    """One upstream try, with its call, its dimensions and its part of the bill."""
+
+    user = serializers.CharField(source="end_user", read_only=True)
+    part = serializers.ChoiceField(BillPart.choices, read_only=True)
+
+    class Meta(AttemptSerializer.Meta):
+        fields = (
+            *AttemptSerializer.Meta.fields,
+            "call_id",
+            "team",
+            "agent",
+            "user",
+            "key",
+            "prompt",
+            "prompt_version",
+            "experiment",
+            "variant",
+            "part",
+        )
+
+
+@extend_schema(tags=["calls"])
+class AttemptList(generics.ListAPIView[Attempt]):
+    """Upstream tries of a range's calls, newest first; without one, of seven days."""
+
+    scopes: ClassVar = {"GET": "read"}
+    query = AttemptsQuery
+    serializer_class = AttemptRowSerializer
+
+    def get_queryset(self) -> QuerySet[Attempt]:
+        """Return the attempts that the parameters name."""
+        given = read(self.request, AttemptsQuery)
+        start, end = given.pop("from"), given.pop("to")
+        return attempts_in(Slice(start, end, given))
 
 
 @extend_schema(tags=["calls"])

@@ -22,6 +22,7 @@ from devora_ops.common.rest.fields import (
     TimeZoneField,
 )
 from devora_ops.common.rest.parameters import RangeQuery, read
+from devora_ops.common.rest.renderers import CSVRenderer, ORJSONRenderer
 
 _UTC = ZoneInfo("UTC")
 _TEXTS = (
@@ -34,6 +35,10 @@ _TEXTS = (
     "prompt",
     "experiment",
     "variant",
+)
+_LIMIT_TOLD = (
+    "At most so many rows, the dearest; rows without a value of a dimension are never cut "
+    "with the cheap ones, up to so many come besides."
 )
 _FILTERS = (*_TEXTS, "prompt_version", "status")
 
@@ -62,7 +67,7 @@ class CostsQuery(SumsQuery):
     by = ChoicesField((*DIMENSIONS, *TIMES), most=3, required=False)
     tz = TimeZoneField(required=False, help_text="Whose hours and days; default UTC.")
     limit = serializers.IntegerField(
-        min_value=1, max_value=500, default=100, help_text="At most so many rows."
+        min_value=1, max_value=500, default=100, help_text=_LIMIT_TOLD
     )
 
 
@@ -86,7 +91,14 @@ class SpendSerializer(serializers.Serializer[Any]):
 
 
 class SpendRowSerializer(SpendSerializer):
-    """One row: the values of the dimensions asked for, then the measures."""
+    """One row: the values of the dimensions asked for, then the measures.
+
+    unattributed: the dimensions of which its calls had none; their values are empty.
+    """
+
+    unattributed = serializers.ListField(
+        child=serializers.CharField(), help_text="Dimensions that the calls lacked."
+    )
 
     def to_representation(self, instance: Spend) -> dict[str, Any]:
         """Return the row flat."""
@@ -131,10 +143,15 @@ def _slice(given: Mapping[str, Any]) -> Slice:
 
 @extend_schema(tags=["costs"], responses=CostsSerializer)
 class CostSummary(APIView):
-    """What was spent, by any of the ledger's dimensions and by hour or day."""
+    """What was spent, by any of the ledger's dimensions and by hour or day.
+
+    As CSV (`format=csv`, or `Accept: text/csv`) the rows alone, as JSON has them; a name
+    that a spreadsheet would run has an apostrophe before it.
+    """
 
     scopes: ClassVar = {"GET": "read"}
     query = CostsQuery
+    renderer_classes = (ORJSONRenderer, CSVRenderer)
 
     def get(self, request: Request) -> Response:
         given = read(request, CostsQuery)
@@ -149,6 +166,10 @@ class CostSummary(APIView):
             "results": rows,
         }
         return Response(CostsSerializer(summary).data)
+
+    def csv_columns(self, data: Mapping[str, Any]) -> list[str]:
+        """Return the columns of the rows as CSV."""
+        return [*data["by"], *SpendRowSerializer().fields]
 
 
 @extend_schema(tags=["metrics"], responses=OverviewSerializer)

@@ -4,8 +4,10 @@ from django.urls import path
 
 from costs.api.alerts import AlertList
 from costs.api.budgets import BudgetDetail, BudgetList
-from costs.api.calls import CallDetail, CallList
+from costs.api.calls import AttemptList, CallDetail, CallList
+from costs.api.explain import CostExplanation
 from costs.api.forecasts import BudgetForecast
+from costs.api.invoices import InvoiceCheck
 from costs.api.price_imports import PriceImport
 from costs.api.price_watch import PriceDrift, UnpricedModels
 from costs.api.prices import PriceList
@@ -18,6 +20,9 @@ urlpatterns = [
     path("calls/", CallList.as_view(), name="costs-call-list"),
     path("calls/<uuid:pk>/", CallDetail.as_view(), name="costs-call-detail"),
     path("calls/<uuid:pk>/score/", CallScore.as_view(), name="costs-call-score"),
+    path("attempts/", AttemptList.as_view(), name="costs-attempt-list"),
+    path("costs/explain/", CostExplanation.as_view(), name="costs-spend-explain"),
+    path("costs/invoices/", InvoiceCheck.as_view(), name="costs-invoice-check"),
     path("costs/", CostSummary.as_view(), name="costs-spend-list"),
     path("costs/what-if/", WhatIf.as_view(), name="costs-what-if"),
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),

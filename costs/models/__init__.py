@@ -14,9 +14,11 @@ from costs.models.budgets import (
 )
 from costs.models.digests import Digest, DigestEvery
 from costs.models.facts import (
+    BILL_PART,
     Anomaly,
     Attempt,
     AttemptState,
+    BillPart,
     Call,
     CallStatus,
     Dimensions,
@@ -25,12 +27,14 @@ from costs.models.facts import (
 from costs.models.prices import Price
 
 __all__ = [
+    "BILL_PART",
     "Alert",
     "AlertKind",
     "AlertMute",
     "Anomaly",
     "Attempt",
     "AttemptState",
+    "BillPart",
     "Budget",
     "BudgetPeriod",
     "Call",

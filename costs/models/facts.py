@@ -4,6 +4,8 @@ Calls and attempts are partitioned by month on the range of their UUIDv7 id, whi
 Django does not know of: migrations make these tables in SQL.
 """
 
+from typing import Final
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +29,35 @@ class AttemptState(models.TextChoices):
     SETTLED = "settled", _("Settled")
     RELEASED = "released", _("Released")
     UNKNOWN = "unknown", _("Unknown")
+
+
+class BillPart(models.TextChoices):
+    """Which part of a bill an attempt belongs to."""
+
+    ANSWERS = "answers", _("First answers")
+    RETRIES = "retries", _("Retries and fallbacks")
+    EXPERIMENTS = "experiments", _("Experiments")
+    EMBEDDINGS = "embeddings", _("Embeddings")
+
+
+# The first that fits. Embeddings have no column of their own; what their models answer
+# with is vectors, so that tokens went in and none came out.
+BILL_PART: Final = models.Case(
+    models.When(
+        models.Q(number__gt=1) | ~models.Q(error_code=""),
+        then=models.Value(BillPart.RETRIES.value),
+    ),
+    models.When(
+        ~models.Q(experiment=""), then=models.Value(BillPart.EXPERIMENTS.value)
+    ),
+    models.When(
+        input_tokens__gt=0,
+        output_tokens=0,
+        then=models.Value(BillPart.EMBEDDINGS.value),
+    ),
+    default=models.Value(BillPart.ANSWERS.value),
+    output_field=models.TextField(),
+)
 
 
 class Anomaly(models.TextChoices):

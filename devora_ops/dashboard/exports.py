@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from django.http import HttpResponse
 from django.utils.translation import get_language
 
+from devora_ops.common.spreadsheets import harmless
 from devora_ops.dashboard.charts import Chart
 from devora_ops.dashboard.windows import Window
 
 _BOM = "\ufeff"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(chart: Chart, window: Window, *, name: str) -> HttpResponse:
@@ -33,13 +33,8 @@ def _rows(chart: Chart, *, decimal_comma: bool) -> Iterable[Sequence[str]]:
     yield (
         "bucket_start_utc",
         "bucket_start_local",
-        *(_harmless(column) for column in chart.columns),
+        *(harmless(column) for column in chart.columns),
     )
     for row in chart.rows:
         numbers = (v.replace(".", ",") if decimal_comma else v for v in row.plain)
         yield (row.utc, row.local, *numbers)
-
-
-def _harmless(text: str) -> str:
-    # A name may begin like a formula; a spreadsheet must not run it.
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -47,6 +47,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
                 "costs.view_call",
             ),
             _list(gettext_lazy("Calls"), "list_alt", "costs.call"),
+            Page(
+                gettext_lazy("Explain the bill"),
+                "receipt_long",
+                "dashboard:explain",
+                "costs.view_call",
+            ),
             _list(gettext_lazy("Budgets"), "account_balance_wallet", "costs.budget"),
             _list(gettext_lazy("Alerts"), "notifications", "costs.alert"),
             _list(gettext_lazy("Holds"), "savings", "costs.hold"),

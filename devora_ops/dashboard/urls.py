@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.urls import path
 
 from devora_ops.dashboard import mail, views
+from devora_ops.dashboard.explain import explain
 
 
 def _page(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,6 +24,7 @@ urlpatterns = [
     path("digest/", _page(mail.digest), name="digest"),
     path("digest/stop/<str:token>/", mail.stop_digests, name="digest-stop"),
     path("alerts/mute/<str:token>/", mail.mute, name="mute"),
+    path("costs/explain/", _page(explain), name="explain"),
     path("language/", views.language, name="language"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]

@@ -107,5 +107,7 @@ def test_a_call_becomes_a_row_with_its_exact_cost(installation, caller):
             headers=caller.headers,
         ).json()
         assert costs["total"]["cost_usd"] == row["cost_usd"]
-        measures = {**costs["results"][0], "prompt": None, "user": None}
+        dearest = costs["results"][0]
+        assert dearest.pop("unattributed") == (["prompt"] if "prompt" in by else [])
+        measures = {**dearest, "prompt": None, "user": None}
         assert measures == {**costs["total"], "prompt": None, "user": None}

@@ -25,8 +25,8 @@ def settled(
 ):
     """Return the settlement of one call.
 
-    more: ms, cost, tokens (in, out), tries, cache, saved, prompt, variant, user, key,
-    ttft, error and http of the last attempt (those before it were overloaded).
+    more: ms, cost, tokens (in, out), tries, cache, saved, prompt, version, experiment,
+    variant, user, key, ttft, error and http of the last attempt (those before it were overloaded).
     """
     number = next(_numbers)
     call_id = uuid.UUID(int=first_uuid7_at(at).int + number * 100)
@@ -36,6 +36,8 @@ def settled(
         end_user=more.get("user", ""),
         key=more.get("key", ""),
         prompt=more.get("prompt", ""),
+        prompt_version=more.get("version", 0),
+        experiment=more.get("experiment", ""),
         variant=more.get("variant", ""),
     )
     answered = status in ("ok", "timeout")

@@ -32,6 +32,7 @@ def test_the_sidebar_shows_what_a_role_may_open():
     assert sidebar(as_person("Viewer"))["Monitor"] == [
         "Overview",
         "Calls",
+        "Explain the bill",
         "Budgets",
         "Alerts",
         "Holds",

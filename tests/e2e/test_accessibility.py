@@ -39,6 +39,17 @@ def test_the_overview_has_no_violation(visit, caller, language, size):
     assert problems(window) == {}
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_an_explained_bill_has_no_violation_and_fits(visit, caller, size):
+    window = visit(viewport=SIZES[size])
+    window.open(f"/costs/explain/?agent={caller.agent}")
+    expect(window.page.locator(".waterfall tbody tr")).to_have_count(11)
+    assert problems(window) == {}
+    width = window.page.evaluate("document.documentElement.scrollWidth")
+    assert width == SIZES[size]["width"]
+    assert window.complaints == []
+
+
 def test_open_menus_and_the_help_have_no_violation(visit, caller):
     window = visit()
     window.open(f"/?agent={caller.agent}")
