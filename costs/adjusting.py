@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import orjson
 from django.db import connection, transaction
+from psycopg import sql
 
 from costs.models import Price as PriceRow
 from costs.price_rows import RATES
 from costs.pricing import Price, ScheduleInvalid, make_price
 from costs.repricing import Outcome, StoredAttempt, repriced
 from costs.rollups import FAMILIES, Key, Measures, upserts
+from costs.selectors import Slice
 from costs.snapshot import PriceBook
 from costs.sources import ceiling, floor
 from devora_ops.common import audit
@@ -71,6 +73,26 @@ _POST = f"""
 INSERT INTO costs_adjustment ({", ".join(_KEY)}, attempts, unpriced, cost_usd, posted_by)
 VALUES ({", ".join(["%s"] * (len(_KEY) + 4))})
 """
+
+
+_ADDED = sql.SQL(
+    "SELECT coalesce(sum(cost_usd), 0) FROM costs_adjustment"
+    " WHERE bucket >= %(start)s AND bucket < %(end)s AND {}"
+)
+
+
+def adjusted(part: Slice) -> Decimal:
+    """Return what adjustments have added to a slice; its where has columns of _KEY."""
+    named = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name))
+        for name in part.where
+    ]
+    query = _ADDED.format(sql.SQL(" AND ").join([sql.SQL("true"), *named]))
+    wide = part.widened()
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"start": wide.start, "end": wide.end, **part.where})
+        added: Decimal = cursor.fetchone()[0]
+    return added
 
 
 @dataclass(slots=True)

@@ -26,6 +26,8 @@ def links(period: Slice, term: Term) -> Links:
     start, end = _written(period.start), _written(period.end)
     rest = {"from": start, "to": end, "part": part, **period.where}
     page = {"since": f"{start}/{end}", "part": part, **period.where}
+    if term.name == "repricing":  # of whichever part
+        del rest["part"], page["part"]
     return Links(
         f"{reverse('costs-attempt-list')}?{urlencode(rest)}",
         f"{reverse('admin:costs_attempt_changelist')}?{urlencode(page)}",

@@ -18,6 +18,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.translation import gettext as _
 from psycopg.errors import QueryCanceled
 
+from costs.adjusting import adjusted
 from costs.explaining import Bill, ModelUse, Term, explain
 from costs.models import BillPart, CallStatus, Price
 from costs.pricing import Rates
@@ -101,9 +102,10 @@ def _read(period: Slice, timeout_ms: int) -> PeriodBill:
     with reading_at_most(timeout_ms):
         groups = _grouped(attempts_in(period))
         hits = calls_by("model", period, status=CallStatus.CACHED, variant="")
+        repriced = adjusted(period)
     return PeriodBill(
         period,
-        _bill(groups, hits),
+        _bill(groups, hits, repriced),
         attempts=sum(group.attempts for group in groups),
         unpriced=sum(group.unpriced for group in groups),
         estimated=sum(group.estimated for group in groups),
@@ -150,7 +152,7 @@ def _grouped(attempts: QuerySet[Any]) -> list[_Group]:
     return [_Group(*row) for row in rows]
 
 
-def _bill(groups: Iterable[_Group], hits: Mapping[str, int]) -> Bill:
+def _bill(groups: Iterable[_Group], hits: Mapping[str, int], repriced: Decimal) -> Bill:
     spent: defaultdict[str, Decimal] = defaultdict(Decimal)
     answered: defaultdict[str, list[_Group]] = defaultdict(list)
     for group in groups:
@@ -167,6 +169,7 @@ def _bill(groups: Iterable[_Group], hits: Mapping[str, int]) -> Bill:
         retries_usd=spent[BillPart.RETRIES],
         experiments_usd=spent[BillPart.EXPERIMENTS],
         embeddings_usd=spent[BillPart.EMBEDDINGS],
+        repricing_usd=repriced,
     )
 
 

@@ -2,8 +2,8 @@
 
 What was spent falls into parts that do not overlap: tries beyond a call's first and
 failed ones (`retries`), the first answers to calls of experiments (`experiments`), those
-of embedding models (`embeddings`), and the first answers to all other calls. The first
-three differ by what they cost. The last is split further, model by model: such a cost is
+of embedding models (`embeddings`), what repricing has added since (`repricing`), and the
+first answers to all other calls. All but the last differ by what they cost. The last is split further, model by model: such a cost is
 
     volume × share × answers to be paid per call × (tokens × price per token + fee)
 
@@ -77,11 +77,17 @@ class Bill:
     retries_usd: Decimal = Decimal(0)
     experiments_usd: Decimal = Decimal(0)
     embeddings_usd: Decimal = Decimal(0)
+    repricing_usd: Decimal = Decimal(0)
 
     @property
     def total_usd(self) -> Decimal:
         """Everything that the period cost."""
-        apart = self.retries_usd + self.experiments_usd + self.embeddings_usd
+        apart = (
+            self.retries_usd
+            + self.experiments_usd
+            + self.embeddings_usd
+            + self.repricing_usd
+        )
         return sum((use.cost_usd for use in self.models.values()), apart)
 
 
@@ -149,7 +155,7 @@ class _Factors:
 
 
 _SPLIT: Final = tuple(f.name for f in fields(_Factors))
-TERMS: Final = (*_SPLIT, "retries", "experiments", "embeddings")
+TERMS: Final = (*_SPLIT, "retries", "experiments", "embeddings", "repricing")
 
 
 def explain(before: Bill, after: Bill) -> tuple[Term, ...]:
@@ -171,6 +177,7 @@ def explain(before: Bill, after: Bill) -> tuple[Term, ...]:
     changes["retries"] = after.retries_usd - before.retries_usd
     changes["experiments"] = after.experiments_usd - before.experiments_usd
     changes["embeddings"] = after.embeddings_usd - before.embeddings_usd
+    changes["repricing"] = after.repricing_usd - before.repricing_usd
     return tuple(Term(name, amount) for name, amount in changes.items())
 
 

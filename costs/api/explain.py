@@ -113,7 +113,8 @@ class ExplanationSerializer(serializers.Serializer[Explained]):
 class CostExplanation(APIView):
     """Why a period cost more or less than another: price, volume, mix, lengths, caches…
 
-    Retries and fallbacks, experiments and embeddings are terms of their own. The terms
+    Retries and fallbacks, experiments, embeddings and repricing are terms of their own.
+    The terms
     come in a fixed order and sum to the difference exactly.
     """
 

@@ -46,7 +46,7 @@ class DifferenceSerializer(serializers.Serializer[Any]):
     percent = serializers.FloatField(allow_null=True)
 
 
-class ComparisonSerializer(DifferenceSerializer):
+class InvoiceLineSerializer(DifferenceSerializer):
     """A model's day in both books; null where one of them does not have it."""
 
     day = serializers.DateField()
@@ -61,8 +61,8 @@ class ReportSerializer(DifferenceSerializer):
 
     first_day = serializers.DateField()
     last_day = serializers.DateField()
-    matched = ComparisonSerializer(many=True)
-    unmatched = ComparisonSerializer(many=True)
+    matched = InvoiceLineSerializer(many=True)
+    unmatched = InvoiceLineSerializer(many=True)
 
 
 @extend_schema(

@@ -28,6 +28,7 @@ LABELS: Final[dict[str, str | Promise]] = {
     "retries": gettext_lazy("Retries and fallbacks"),
     "experiments": gettext_lazy("Experiments"),
     "embeddings": gettext_lazy("Embeddings"),
+    "repricing": gettext_lazy("Repricing"),
 }
 SENTENCES: Final[dict[str, str | Promise]] = {
     "price_up": gettext_lazy("The same usage costs more at the new prices."),
@@ -48,6 +49,8 @@ SENTENCES: Final[dict[str, str | Promise]] = {
     "experiments_down": gettext_lazy("Calls of experiments cost less."),
     "embeddings_up": gettext_lazy("Embedding models cost more."),
     "embeddings_down": gettext_lazy("Embedding models cost less."),
+    "repricing_up": gettext_lazy("Adjustments posted since added more."),
+    "repricing_down": gettext_lazy("Adjustments posted since took off more."),
 }
 _UNCHANGED: Final = gettext_lazy("Made no difference.")
 # Of next to nothing, everything is a thousandfold.

@@ -102,6 +102,20 @@ def test_the_totals_are_those_of_the_summary(api):
     assert answer(api)["after"]["cost_usd"] == total.json()["total"]["cost_usd"]
 
 
+def test_what_repricing_added_is_a_term_of_its_own(api):
+    record(settled(MARCH), settled(APRIL))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO costs_adjustment (bucket, team, agent, end_user, key, model,"
+            " prompt, prompt_version, experiment, variant, status, attempts, unpriced,"
+            " cost_usd, posted_by) SELECT bucket, team, agent, '', '', model, prompt,"
+            " prompt_version, '', variant, status, 1, 0, 1, 'a' FROM costs_rollup_work"
+            " WHERE bucket >= '2026-04-01'"
+        )
+    assert moved(api) == {"repricing": "1"}
+    assert moved(api, f"{PERIODS}&agent=nobody") == {}
+
+
 def test_without_a_period_before_it_is_the_one_of_equal_length(api):
     query = "from=2026-04-01T00:00:00Z&to=2026-04-11T00:00:00Z"
     before = answer(api, query)["before"]
@@ -151,6 +165,7 @@ def test_every_term_leads_to_the_attempts_that_it_is_about(api):
     assert seen.pop("retries") == (2, Decimal("0.5"))
     assert seen.pop("experiments") == (1, Decimal("0.05"))
     assert seen.pop("embeddings") == (1, Decimal("0.002"))
+    assert seen.pop("repricing") == (5, Decimal("0.562")), "of whichever part"
     assert set(seen.values()) == {(1, Decimal("0.01"))}
 
 

@@ -40,6 +40,7 @@ OF_STAFF = {
     "admin:password_change",
     "admin:password_change_done",
     "dashboard:digest",
+    "dashboard:explain",
     "dashboard:overview",
     "dashboard:panel",
     "dashboard:facet",

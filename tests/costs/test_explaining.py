@@ -81,6 +81,7 @@ odd_bills = st.builds(
     retries_usd=usd,
     experiments_usd=usd,
     embeddings_usd=usd,
+    repricing_usd=usd,
 )
 bills = st.builds(
     Bill, models=st.dictionaries(st.sampled_from(MODELS), uses(), min_size=1)
@@ -227,7 +228,7 @@ def test_calls_that_our_own_cache_answers_are_cache(bill, spared):
 
 @given(bills, usd, usd)
 def test_what_is_no_plain_first_answer_is_a_term_of_its_own(bill, before, after):
-    for name in ("retries", "experiments", "embeddings"):
+    for name in ("retries", "experiments", "embeddings", "repricing"):
         column = f"{name}_usd"
         then, now = (replace(bill, **{column: usd}) for usd in (before, after))
         assert changes(then, now) == ({name: after - before} if after != before else {})
