@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from costs.models import Budget, Price
 from costs.pricing import Rates
+from costs.targets import target_faults
 from devora_ops.common import audit
 from devora_ops.common.errors import Conflict, InvalidRequest
 
@@ -23,6 +24,9 @@ _FIELDS: Final = (
     "prompt",
     "experiment",
     "hard",
+    "route_down_at",
+    "route_down_to",
+    "cache_only_at",
     "alert_steps",
     "alert_forecast",
     "alert_emails",
@@ -38,7 +42,8 @@ _RATES: Final = (*Rates.__slots__, "web_search", "per_request")
 def create_budget(*, actor: str, request_id: str = "", **fields: Any) -> Budget:
     """Make a budget; it counts from its first attempt on. Raises ValidationError."""
     budget = Budget(**fields)
-    _check(budget)
+    check_budget(budget)
+    _check_target(budget)
     budget.save()
     _record("budget.create", budget, actor, request_id, after=_facts(budget))
     return budget
@@ -53,7 +58,9 @@ def change_budget(
     window = (budget.period, budget.time_zone)
     for name, value in changes.items():
         setattr(budget, name, value)
-    _check(budget)
+    check_budget(budget)
+    if budget.route_down_to != before["route_down_to"]:
+        _check_target(budget)
     if window != (budget.period, budget.time_zone):
         _move_counter(budget, *window)
     budget.save()
@@ -92,8 +99,12 @@ def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
     return price
 
 
-def _check(budget: Budget) -> None:
-    budget.full_clean()
+def check_budget(budget: Budget, *, is_new: bool = True) -> None:
+    """Raise ValidationError or InvalidRequest for what no budget can be.
+
+    is_new: nobody else may have its name.
+    """
+    budget.full_clean(validate_unique=is_new, validate_constraints=is_new)
     # Python and Postgres each have their list of zones, and Postgres does the sums.
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -104,6 +115,15 @@ def _check(budget: Budget) -> None:
             code="invalid",
             param="time_zone",
         ) from error
+
+
+def _check_target(budget: Budget) -> None:
+    """Refuse a target that is not there; one that goes later is left alone.
+
+    Whoever must raise a limit at once is not held up by what has become of a route.
+    """
+    for fault in target_faults([budget.route_down_to]).values():
+        raise InvalidRequest(fault, code="invalid", param="route_down_to")
 
 
 # Attempts name counters by id, so the running one moves to the new period with all

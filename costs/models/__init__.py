@@ -8,6 +8,7 @@ from costs.models.alerts import Alert, AlertKind
 from costs.models.budgets import (
     Budget,
     BudgetPeriod,
+    BudgetStage,
     Counter,
     Hold,
     usual_alert_steps,
@@ -31,6 +32,7 @@ __all__ = [
     "AttemptState",
     "Budget",
     "BudgetPeriod",
+    "BudgetStage",
     "Call",
     "CallStatus",
     "Counter",
