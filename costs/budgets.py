@@ -21,20 +21,21 @@ class BudgetState:
     start: dt.datetime
     end: dt.datetime | None
 
-    def stands_at(self, budget: Budget) -> BudgetStage:
-        """Return the furthest step that the running period has reached.
 
-        People are warned of what is spent; steps act, and calls are refused, by what is
-        set aside besides.
-        """
-        used = self.spent + self.held
-        if budget.hard and used >= budget.limit_usd:
-            return BudgetStage.BLOCK
-        if (step := step_of(budget, used)) is not None:
-            return BudgetStage(step.action)
-        first = min(budget.alert_steps, default=None)
-        warned = first is not None and self.spent * 100 >= budget.limit_usd * first
-        return BudgetStage.WARN if warned else BudgetStage.NONE
+def stage_of(budget: Budget, *, spent: Decimal, held: Decimal) -> BudgetStage:
+    """Return the furthest step that a budget's running period has reached.
+
+    People are warned of what is spent; steps act, and calls are refused, by what is set
+    aside besides.
+    """
+    used = spent + held
+    if budget.hard and used >= budget.limit_usd:
+        return BudgetStage.BLOCK
+    if (step := step_of(budget, used)) is not None:
+        return BudgetStage(step.action)
+    first = min(budget.alert_steps, default=None)
+    warned = first is not None and spent * 100 >= budget.limit_usd * first
+    return BudgetStage.WARN if warned else BudgetStage.NONE
 
 
 _STATES = """

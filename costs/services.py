@@ -43,7 +43,7 @@ def create_budget(*, actor: str, request_id: str = "", **fields: Any) -> Budget:
     """Make a budget; it counts from its first attempt on. Raises ValidationError."""
     budget = Budget(**fields)
     check_budget(budget)
-    _check_target(budget)
+    check_target(budget)
     budget.save()
     _record("budget.create", budget, actor, request_id, after=_facts(budget))
     return budget
@@ -60,7 +60,7 @@ def change_budget(
         setattr(budget, name, value)
     check_budget(budget)
     if budget.route_down_to != before["route_down_to"]:
-        _check_target(budget)
+        check_target(budget)
     if window != (budget.period, budget.time_zone):
         _move_counter(budget, *window)
     budget.save()
@@ -117,7 +117,7 @@ def check_budget(budget: Budget, *, is_new: bool = True) -> None:
         ) from error
 
 
-def _check_target(budget: Budget) -> None:
+def check_target(budget: Budget) -> None:
     """Refuse a target that is not there; one that goes later is left alone.
 
     Whoever must raise a limit at once is not held up by what has become of a route.

@@ -10,7 +10,7 @@ from rest_framework import generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from costs.budgets import BudgetState, budget_states
+from costs.budgets import BudgetState, budget_states, stage_of
 from costs.models import Budget, BudgetPeriod, BudgetStage, usual_alert_steps
 from costs.services import change_budget, create_budget, delete_budget
 from costs.targets import target_faults
@@ -165,7 +165,7 @@ def _facts(budget: Budget, state: BudgetState, fault: str) -> dict[str, Any]:
         "route_down_at": budget.route_down_at,
         "route_down_to": budget.route_down_to,
         "cache_only_at": budget.cache_only_at,
-        "stands_at": state.stands_at(budget),
+        "stands_at": stage_of(budget, spent=state.spent, held=state.held),
         "route_down_fault": fault,
         "alerts": {
             name: getattr(budget, column) for name, column in _ALERT_COLUMNS.items()

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from costs.api.budget_previews import BudgetPreview
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import CallDetail, CallList
 from costs.api.prices import PriceList
@@ -16,5 +17,6 @@ urlpatterns = [
     path("metrics/overview/", MetricsOverview.as_view(), name="costs-metrics-overview"),
     path("prices/", PriceList.as_view(), name="costs-price-list"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
+    path("budgets/preview/", BudgetPreview.as_view(), name="costs-budget-preview"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
 ]

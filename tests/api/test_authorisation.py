@@ -28,6 +28,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
         "PATCH": BUDGET,
         "DELETE": BUDGET,
     },
+    "costs-budget-preview": {"POST": READ},
     "costs-price-list": {"GET": READ, "POST": BUDGET},
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},
