@@ -152,7 +152,7 @@ class Budget(models.Model):
             faults["route_down_to"] = _("Say where calls go to.")
         for name in ("route_down_at", "cache_only_at"):
             if self.hard and (getattr(self, name) or 0) > _WHOLE:
-                faults[name] = _("Calls are refused at 100% already.")
+                faults[name] = _("The limit itself refuses calls: name 100 at most.")
         if (self.route_down_at or 0) > (self.cache_only_at or _MOST_PERCENT):
             faults.setdefault(
                 "cache_only_at", _("Routing down comes first: name no less than that.")
