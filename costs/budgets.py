@@ -33,8 +33,8 @@ def stage_of(budget: Budget, *, spent: Decimal, held: Decimal) -> BudgetStage:
         return BudgetStage.BLOCK
     if (step := step_of(budget, used)) is not None:
         return BudgetStage(step.action)
-    first = min(budget.alert_steps, default=None)
-    warned = first is not None and spent * 100 >= budget.limit_usd * first
+    first = min(budget.alert_steps, default=0)
+    warned = first and budget.limit_usd and spent * 100 >= budget.limit_usd * first
     return BudgetStage.WARN if warned else BudgetStage.NONE
 
 

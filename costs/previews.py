@@ -28,7 +28,7 @@ _DIMENSIONS: Final = {
 # A demo's spend is nobody's, but in budgets of its own team. Calls that asked nobody
 # cost nothing, and no step but a rate limit would do anything to them.
 _TRAFFIC = """
-SELECT costs_period_start(%(period)s, %(zone)s, bucket) AS period, bucket,
+SELECT greatest(costs_period_start(%(period)s, %(zone)s, bucket), %(start)s), bucket,
        coalesce(sum(calls) FILTER (WHERE status IN ('ok', 'error', 'timeout')), 0)::bigint,
        coalesce(sum(cost_usd), 0)
 FROM {rows}

@@ -95,7 +95,9 @@ class BudgetSerializer(StrictSerializer):
         max_value=1000,
         allow_null=True,
         default=None,
-        help_text="From this percentage of the limit on, calls go to `route_down_to`.",
+        help_text="From this percentage of the limit on, calls go to `route_down_to`, "
+        "those of prompts that name a model too, unless they cost no more where they "
+        "are. Embeddings never do.",
     )
     route_down_to = NameField(
         allow_blank=True,
@@ -108,7 +110,8 @@ class BudgetSerializer(StrictSerializer):
         max_value=1000,
         allow_null=True,
         default=None,
-        help_text="From this percentage on, only cached answers are given.",
+        help_text="From this percentage on, only cached answers are given, also to "
+        "who did not ask for the cache; who forbids it is refused.",
     )
     stands_at = serializers.ChoiceField(
         BudgetStage.choices,

@@ -32,7 +32,8 @@ class Steps:
         """Return the plan that budgets leave a call, and take note of their step.
 
         What is asked first decides. A stand-in that a budget holds back stands in no
-        more. Embeddings are never routed down: another model's vectors fit no index.
+        more. A prompt that names its model is routed down like any other call; embeddings
+        never are: another model's vectors fit no index.
         """
         standings = self.watch.current
         if not standings.reached:

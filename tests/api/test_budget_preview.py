@@ -129,6 +129,23 @@ def test_each_day_of_a_days_budget_begins_anew(api):
     assert found["refused"] == {"calls": 1, "usd": "6", "share": pytest.approx(1 / 3)}
 
 
+@pytest.mark.parametrize("period", ["quarter", "total"])
+def test_a_longer_period_is_taken_to_begin_with_the_month(api, period):
+    record(*(settled(last_month(day), cost="6") for day in (1, 2)))
+    found = preview(api, period=period)
+    (only,) = found["periods"]
+    assert dt.datetime.fromisoformat(only["start"]) == last_month()
+    assert found["refused"]["calls"] == 1
+
+
+def test_a_week_that_runs_into_the_month_is_replayed_whole(api):
+    monday = last_month() - dt.timedelta(days=last_month().weekday())
+    record(settled(monday, cost="6"), settled(last_month(), cost="6"))
+    found = preview(api, period="week")
+    assert dt.datetime.fromisoformat(found["periods"][0]["start"]) == monday
+    assert found["refused"]["calls"] == 1
+
+
 def test_the_running_month_will_do_while_nobody_called_last_month(api):
     now = timezone.now()
     record(settled(now - dt.timedelta(minutes=1), cost="1"))

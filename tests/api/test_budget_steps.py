@@ -134,6 +134,12 @@ def test_it_says_which_step_it_stands_at(api):
     assert api.get(path).json()["stands_at"] == "cache_only"
 
 
+def test_a_limit_of_nothing_warns_nobody(api):
+    none = {"route_down_at": None, "route_down_to": "", "cache_only_at": None}
+    made = post(api, limit_usd="0", hard=False, **none)
+    assert made.json()["stands_at"] == "none"
+
+
 def test_a_target_that_went_later_is_shown_and_hinders_no_other_change(api):
     budget = post(api).json()
     path = f"{BUDGETS}{budget['id']}/"
