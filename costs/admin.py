@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
+from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,11 +17,14 @@ from unfold.decorators import display
 from costs.admin_alerts import AlertAdmin
 from costs.admin_calls import AttemptAdmin, CallAdmin
 from costs.admin_holds import HoldAdmin
+from costs.admin_previews import preview_view
 from costs.admin_prices import PriceAdmin
+from costs.budgets import stage_of
 from costs.forms import BudgetForm
-from costs.models import Alert, Attempt, Budget, Call, Counter, Hold, Price
+from costs.models import Alert, Attempt, Budget, BudgetStage, Call, Counter, Hold, Price
 from costs.scopes import unknown_names
 from costs.services import change_budget, create_budget, delete_budget
+from costs.targets import target_faults
 from devora_ops.common import formats
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
@@ -37,7 +41,7 @@ class BudgetAdmin(SafeModelAdmin):
     """Budgets with what they have spent; every write goes through the services."""
 
     form = BudgetForm
-    list_display = ("name", "scope", "period", "limit", "used", "is_hard")
+    list_display = ("name", "scope", "period", "limit", "used", "stage", "is_hard")
     list_filter = (("period", ChoicesDropdownFilter), "hard")
     search_fields = ("name", "agent", "team", "model")
     fieldsets = (
@@ -54,6 +58,16 @@ class BudgetAdmin(SafeModelAdmin):
             },
         ),
         (
+            _("Steps before the limit"),
+            {
+                "description": _(
+                    "They go by what is spent and set aside, and act within seconds. "
+                    "Embeddings are never routed down."
+                ),
+                "fields": (("route_down_at", "route_down_to"), "cache_only_at"),
+            },
+        ),
+        (
             _("Alerts"),
             {
                 "fields": (
@@ -64,6 +78,25 @@ class BudgetAdmin(SafeModelAdmin):
             },
         ),
     )
+
+    change_form_after_template = "admin/costs/preview_panel.html"
+
+    def get_urls(self) -> list[Any]:
+        """Add the preview."""
+        preview = path(
+            "preview/",
+            self.admin_site.admin_view(preview_view),
+            name="costs_budget_preview",
+        )
+        return [preview, *super().get_urls()]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Find out for all rows at once where nothing is routed down."""
+        listed = super().get_changelist_instance(request)
+        faults = target_faults(budget.route_down_to for budget in listed.result_list)
+        for budget in listed.result_list:
+            budget.route_down_fault = faults.get(budget.route_down_to, "")
+        return listed
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
         """Return budgets with what their running period has spent and set aside."""
@@ -100,6 +133,16 @@ class BudgetAdmin(SafeModelAdmin):
         return format_html(
             "{} ({}%)", formats.exact_money(budget.spent), f"{share * 100:.0f}"
         )
+
+    @admin.display(description=_("now"))
+    def stage(self, budget: Any) -> str:
+        """Return what the budget does to calls now, and what keeps it from that."""
+        stage = stage_of(budget, spent=budget.spent, held=budget.held)
+        if stage is BudgetStage.ROUTE_DOWN and budget.route_down_fault:
+            return format_html(
+                "{} · {}", BudgetStage.NONE.label, budget.route_down_fault
+            )
+        return str(stage.label)
 
     @display(description=_("hard"), boolean=True, ordering="hard")  # type: ignore[untyped-decorator]
     def is_hard(self, budget: Budget) -> bool:

@@ -7,6 +7,9 @@ from decimal import Decimal
 
 from django.db import connection
 
+from costs.models import Budget, BudgetStage
+from costs.steps import step_of
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
@@ -17,6 +20,22 @@ class BudgetState:
     open_holds: Decimal
     start: dt.datetime
     end: dt.datetime | None
+
+
+def stage_of(budget: Budget, *, spent: Decimal, held: Decimal) -> BudgetStage:
+    """Return the furthest step that a budget's running period has reached.
+
+    People are warned of what is spent; steps act, and calls are refused, by what is set
+    aside besides.
+    """
+    used = spent + held
+    if budget.hard and used >= budget.limit_usd:
+        return BudgetStage.BLOCK
+    if (step := step_of(budget, used)) is not None:
+        return BudgetStage(step.action)
+    first = min(budget.alert_steps, default=0)
+    warned = first and budget.limit_usd and spent * 100 >= budget.limit_usd * first
+    return BudgetStage.WARN if warned else BudgetStage.NONE
 
 
 _STATES = """

@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 
 from costs.models import Budget, Price
 from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN
+from costs.targets import target_faults
 from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _MILLION = Decimal(1_000_000)
@@ -58,6 +59,9 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             "period",
             "time_zone",
             "hard",
+            "route_down_at",
+            "route_down_to",
+            "cache_only_at",
             "team",
             "agent",
             "end_user",
@@ -88,6 +92,14 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         """Put them in order, each once."""
         return sorted(set(self.cleaned_data["alert_steps"]))
 
+    def clean_route_down_to(self) -> str:
+        """Take a name that calls can go to; one that went since hinders no change."""
+        name: str = self.cleaned_data["route_down_to"]
+        if "route_down_to" in self.changed_data:
+            for fault in target_faults([name]).values():
+                raise ValidationError(fault, code="invalid")
+        return name
+
     def clean_time_zone(self) -> str:
         """Take a zone that both Python and Postgres know: Postgres cuts the periods."""
         name: str = self.cleaned_data["time_zone"]
@@ -100,6 +112,20 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
                 _("Name a time zone such as Europe/Paris."), code="invalid"
             ) from None
         return name
+
+
+class BudgetPreviewForm(BudgetForm):
+    """A budget that nobody has to save: its name may be missing, or taken."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = False
+
+    def validate_unique(self) -> None:
+        """Leave the name alone."""
+
+    def validate_constraints(self) -> None:
+        """Leave the name alone."""
 
 
 class RateField(forms.DecimalField):

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from costs.models import Budget, Price
 from costs.price_rows import MODEL_NAME, RATES
+from costs.targets import target_faults
 from devora_ops.common import audit
 from devora_ops.common.errors import Conflict, InvalidRequest
 
@@ -22,6 +23,9 @@ _FIELDS: Final = (
     "prompt",
     "experiment",
     "hard",
+    "route_down_at",
+    "route_down_to",
+    "cache_only_at",
     "alert_steps",
     "alert_forecast",
     "alert_emails",
@@ -34,7 +38,8 @@ _FIELDS: Final = (
 def create_budget(*, actor: str, request_id: str = "", **fields: Any) -> Budget:
     """Make a budget; it counts from its first attempt on. Raises ValidationError."""
     budget = Budget(**fields)
-    _check(budget)
+    check_budget(budget)
+    check_target(budget)
     budget.save()
     _record("budget.create", budget, actor, request_id, after=_facts(budget))
     return budget
@@ -49,7 +54,9 @@ def change_budget(
     window = (budget.period, budget.time_zone)
     for name, value in changes.items():
         setattr(budget, name, value)
-    _check(budget)
+    check_budget(budget)
+    if budget.route_down_to != before["route_down_to"]:
+        check_target(budget)
     if window != (budget.period, budget.time_zone):
         _move_counter(budget, *window)
     budget.save()
@@ -93,8 +100,12 @@ def record_price(price: Price, *, actor: str, request_id: str = "") -> None:
     )
 
 
-def _check(budget: Budget) -> None:
-    budget.full_clean()
+def check_budget(budget: Budget, *, is_new: bool = True) -> None:
+    """Raise ValidationError or InvalidRequest for what no budget can be.
+
+    is_new: nobody else may have its name.
+    """
+    budget.full_clean(validate_unique=is_new, validate_constraints=is_new)
     # Python and Postgres each have their list of zones, and Postgres does the sums.
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -105,6 +116,15 @@ def _check(budget: Budget) -> None:
             code="invalid",
             param="time_zone",
         ) from error
+
+
+def check_target(budget: Budget) -> None:
+    """Refuse a target that is not there; one that goes later is left alone.
+
+    Whoever must raise a limit at once is not held up by what has become of a route.
+    """
+    for fault in target_faults([budget.route_down_to]).values():
+        raise InvalidRequest(fault, code="invalid", param="route_down_to")
 
 
 # Attempts name counters by id, so the running one moves to the new period with all

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -53,7 +54,10 @@ async def load_prices(connection: Connection) -> PriceBook:
 
 @dataclass(frozen=True, slots=True)
 class BudgetScope:
-    """What a budget covers; an empty value matches everything."""
+    """What a budget covers, an empty value matches everything; and what its steps do.
+
+    route_down_at, cache_only_at: percentages of the limit; None where there is no step.
+    """
 
     id: int
     hard: bool
@@ -64,6 +68,15 @@ class BudgetScope:
     prompt: str
     experiment: str
     name: str = ""
+    limit_usd: Decimal = Decimal(0)
+    route_down_at: int | None = None
+    route_down_to: str = ""
+    cache_only_at: int | None = None
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether anything happens to calls before the limit."""
+        return self.route_down_at is not None or self.cache_only_at is not None
 
     def covers(self, who: Who, model: str) -> bool:
         """Say whether an attempt falls under this budget: all that is named matches."""
@@ -78,7 +91,10 @@ class BudgetScope:
 
 
 class Budgets:
-    """All budgets, and which of them an attempt falls under."""
+    """All budgets, and which of them an attempt falls under.
+
+    stepped: those that do something to calls before their limit.
+    """
 
     def __init__(
         self,
@@ -88,6 +104,7 @@ class Budgets:
         self._scopes = scopes
         self._demo_teams = demo_teams
         self._names = {each.id: each.name for each in scopes}
+        self.stepped = tuple(each for each in scopes if each.has_steps)
         self.matching = lru_cache(maxsize=4096)(self._matching)
 
     def name(self, budget_id: int) -> str:
@@ -109,7 +126,8 @@ class Budgets:
 async def load_budgets(connection: Connection) -> Budgets:
     """Read every budget's scope, in the order of ids."""
     cursor = await connection.execute(
-        "SELECT id, hard, team, agent, end_user, model, prompt, experiment, name "
+        "SELECT id, hard, team, agent, end_user, model, prompt, experiment, name, "
+        "limit_usd, route_down_at, route_down_to, cache_only_at "
         "FROM costs_budget ORDER BY id"
     )
     rows: list[Any] = await cursor.fetchall()

@@ -10,9 +10,10 @@ from rest_framework import generics, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from costs.budgets import BudgetState, budget_states
-from costs.models import Budget, BudgetPeriod, usual_alert_steps
+from costs.budgets import BudgetState, budget_states, stage_of
+from costs.models import Budget, BudgetPeriod, BudgetStage, usual_alert_steps
 from costs.services import change_budget, create_budget, delete_budget
+from costs.targets import target_faults
 from devora_ops.common.rest.fields import (
     MomentField,
     MoneyField,
@@ -89,6 +90,37 @@ class BudgetSerializer(StrictSerializer):
     time_zone = TimeZoneField(default="UTC")
     scope = ScopeSerializer(default=dict)
     hard = TruthField(default=True)
+    route_down_at = WholeField(
+        min_value=1,
+        max_value=1000,
+        allow_null=True,
+        default=None,
+        help_text="From this percentage of the limit on, calls go to `route_down_to`, "
+        "those of prompts that name a model too, unless they cost no more where they "
+        "are. Embeddings never do.",
+    )
+    route_down_to = NameField(
+        allow_blank=True,
+        default="",
+        max_length=300,
+        help_text="A route, or a model as provider/name.",
+    )
+    cache_only_at = WholeField(
+        min_value=1,
+        max_value=1000,
+        allow_null=True,
+        default=None,
+        help_text="From this percentage on, only cached answers are given, also to "
+        "who did not ask for the cache; who forbids it is refused.",
+    )
+    stands_at = serializers.ChoiceField(
+        BudgetStage.choices,
+        read_only=True,
+        help_text="What it does to calls now.",
+    )
+    route_down_fault = serializers.CharField(
+        read_only=True, help_text="Why nothing is routed down, if so."
+    )
     alerts = AlertsSerializer(required=False)
     spent_usd = MoneyField(read_only=True)
     held_usd = MoneyField(read_only=True)
@@ -114,11 +146,16 @@ class BudgetSerializer(StrictSerializer):
 def _shown(budgets: Iterable[Budget]) -> list[Mapping[str, Any]]:
     budgets = list(budgets)
     states = budget_states(budget.pk for budget in budgets)
-    facts = [_facts(b, states[b.pk]) for b in budgets if b.pk in states]
+    faults = target_faults(budget.route_down_to for budget in budgets)
+    facts = [
+        _facts(budget, states[budget.pk], faults.get(budget.route_down_to, ""))
+        for budget in budgets
+        if budget.pk in states
+    ]
     return list(BudgetSerializer(facts, many=True).data)
 
 
-def _facts(budget: Budget, state: BudgetState) -> dict[str, Any]:
+def _facts(budget: Budget, state: BudgetState, fault: str) -> dict[str, Any]:
     columns = {key: getattr(budget, column) for key, column in _SCOPE_COLUMNS.items()}
     return {
         "id": budget.pk,
@@ -128,6 +165,11 @@ def _facts(budget: Budget, state: BudgetState) -> dict[str, Any]:
         "time_zone": budget.time_zone,
         "scope": {key: value for key, value in columns.items() if value},
         "hard": budget.hard,
+        "route_down_at": budget.route_down_at,
+        "route_down_to": budget.route_down_to,
+        "cache_only_at": budget.cache_only_at,
+        "stands_at": stage_of(budget, spent=state.spent, held=state.held),
+        "route_down_fault": fault,
         "alerts": {
             name: getattr(budget, column) for name, column in _ALERT_COLUMNS.items()
         },

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from costs.api.alerts import AlertList
+from costs.api.budget_previews import BudgetPreview
 from costs.api.budgets import BudgetDetail, BudgetList
 from costs.api.calls import AttemptList, CallDetail, CallList
 from costs.api.explain import CostExplanation
@@ -33,6 +34,7 @@ urlpatterns = [
     path("prices/reprice/", PriceReprice.as_view(), name="costs-price-reprice"),
     path("prices/drift/", PriceDrift.as_view(), name="costs-price-drift"),
     path("budgets/", BudgetList.as_view(), name="costs-budget-list"),
+    path("budgets/preview/", BudgetPreview.as_view(), name="costs-budget-preview"),
     path("budgets/<int:pk>/", BudgetDetail.as_view(), name="costs-budget-detail"),
     path(
         "budgets/<int:pk>/forecast/",

@@ -8,6 +8,7 @@ from costs.models.alerts import Alert, AlertKind, AlertMute
 from costs.models.budgets import (
     Budget,
     BudgetPeriod,
+    BudgetStage,
     Counter,
     Hold,
     usual_alert_steps,
@@ -37,6 +38,7 @@ __all__ = [
     "BillPart",
     "Budget",
     "BudgetPeriod",
+    "BudgetStage",
     "Call",
     "CallStatus",
     "Counter",

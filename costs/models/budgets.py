@@ -1,12 +1,18 @@
 """What may still be spent: budgets, what they have spent and set aside."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 from costs.models.columns import usd
+
+_WHOLE = 100
+_MOST_PERCENT = 1000  # a soft budget may be overrun by far
 
 
 class BudgetPeriod(models.TextChoices):
@@ -17,6 +23,16 @@ class BudgetPeriod(models.TextChoices):
     MONTH = "month", _("Month")
     QUARTER = "quarter", _("Quarter")
     TOTAL = "total", _("Total")
+
+
+class BudgetStage(models.TextChoices):
+    """What a budget does to calls now."""
+
+    NONE = "none", _("Calls pass")
+    WARN = "warn", _("People are warned")
+    ROUTE_DOWN = "route_down", _("Calls go to a cheaper route")
+    CACHE_ONLY = "cache_only", _("Only cached answers")
+    BLOCK = "block", _("Calls are refused")
 
 
 def usual_alert_steps() -> list[int]:
@@ -49,9 +65,31 @@ class Budget(models.Model):
         default=True,
         help_text=_("Refuse calls that could exceed the limit."),
     )
+    route_down_at = models.PositiveSmallIntegerField(
+        _("route down at (%)"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(_MOST_PERCENT)],
+        help_text=_("From this percentage of the limit on, calls go to a cheaper one."),
+    )
+    route_down_to = models.CharField(
+        _("route down to"),
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("A route, or a model as provider/name."),
+    )
+    cache_only_at = models.PositiveSmallIntegerField(
+        _("cache only at (%)"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(_MOST_PERCENT)],
+        help_text=_("From this percentage on, only cached answers are given."),
+    )
     alert_steps = ArrayField(
         models.PositiveSmallIntegerField(
-            validators=[MinValueValidator(1), MaxValueValidator(1000)]
+            validators=[MinValueValidator(1), MaxValueValidator(_MOST_PERCENT)]
         ),
         verbose_name=_("alert at (%)"),
         default=usual_alert_steps,
@@ -104,6 +142,23 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Refuse steps that contradict each other, or come after the limit."""
+        faults: dict[str, Any] = {}
+        if self.route_down_to and self.route_down_at is None:
+            faults["route_down_at"] = _("Say from which percentage on.")
+        if self.route_down_at is not None and not self.route_down_to:
+            faults["route_down_to"] = _("Say where calls go to.")
+        for name in ("route_down_at", "cache_only_at"):
+            if self.hard and (getattr(self, name) or 0) > _WHOLE:
+                faults[name] = _("The limit itself refuses calls: name 100 at most.")
+        if (self.route_down_at or 0) > (self.cache_only_at or _MOST_PERCENT):
+            faults.setdefault(
+                "cache_only_at", _("Routing down comes first: name no less than that.")
+            )
+        if faults:
+            raise ValidationError(faults)
 
 
 class Counter(models.Model):

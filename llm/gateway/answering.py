@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from costs.steps import Verdict
 from llm.gateway.books import Books
 from llm.gateway.cache_store import CacheStore, Entry
 from llm.gateway.caching import CachePolicy, key_of
@@ -16,6 +17,7 @@ from llm.gateway.flights import Follower
 from llm.gateway.http import Send, send_bytes
 from llm.gateway.planning import Plan
 from llm.gateway.relay import send_stream
+from llm.gateway.steps import nothing_cached
 
 # An answer that a filter cut off may come out another way the next time.
 _UNKEPT = ("content_filter", "refusal", "error")
@@ -33,12 +35,15 @@ class Answering:
         self, call: Call, plan: Plan, policy: CachePolicy, origin: str, send: Send
     ) -> None:
         """Answer a call; raises what the agent gets when nobody could."""
+        if plan.cache_only is not None:
+            await self._recall(call, plan, plan.cache_only, policy, origin, send)
+            return
         if not policy.on:
             await call.admitted()
             await self.dispatcher.serve(call, plan, send)
             return
         call.cache = "miss"
-        key = key_of(call.format.name, origin, {**call.body, "model": call.requested})
+        key = _key(call, origin, plan.instead or call.requested)
         if not policy.look:
             await call.admitted()
             await self._ask(call, plan, policy, key, send)
@@ -62,6 +67,32 @@ class Answering:
                 await self._give(call, entry, send)
             elif made := await self._ask(call, plan, policy, key, send):
                 flight.land(made)
+
+    async def _recall(
+        self,
+        call: Call,
+        plan: Plan,
+        step: Verdict,
+        policy: CachePolicy,
+        origin: str,
+        send: Send,
+    ) -> None:
+        """Answer a call from the cache alone; raises BudgetExceeded without an answer.
+
+        What was answered after the same budget had routed it down will do as well.
+        """
+        await call.admitted()
+        call.model = plan.targets[0].model
+        looks = policy.on and policy.look
+        if looks:
+            call.cache = "miss"
+            for name in filter(None, (call.requested, step.to)):
+                key = _key(call, origin, name)
+                entry = await self.cache.get(key, max_age_s=policy.max_age_s)
+                if entry is not None:
+                    await self._give(call, entry, send)
+                    return
+        raise nothing_cached(step, forbidden=not looks)
 
     async def _ask(
         self, call: Call, plan: Plan, policy: CachePolicy, key: str, send: Send
@@ -97,6 +128,11 @@ class Answering:
         ours = Ours(call.id_text, "0")
         events = call.format.replay(orjson.loads(entry.body), call.body, ours)
         await send_stream(call, send, events)
+
+
+def _key(call: Call, origin: str, name: str) -> str:
+    """Return the key of what a route or model, or a prompt, answers to a call."""
+    return key_of(call.format.name, origin, {**call.body, "model": name})
 
 
 def _keepable(call: Call) -> bytes | None:

@@ -14,6 +14,7 @@ import orjson
 from costs.journal import Journal
 from costs.ledger import Ledger
 from costs.snapshot import budgets, price_book
+from costs.standing import StandingWatch
 from devora_ops.common import request_ids
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.errors import DevoraError, NotFound
@@ -53,6 +54,7 @@ from llm.gateway.pulse import Pulse
 from llm.gateway.recorder import Recorder
 from llm.gateway.service import Service
 from llm.gateway.shedding import Gate
+from llm.gateway.steps import Steps
 from llm.gateway.upstream import UpstreamClient
 from llm.gateway.watch import Watch
 from llm.snapshot import Key, catalogue, keys
@@ -124,6 +126,7 @@ class Gateway:
         answering = Answering(books, dispatcher, CacheStore(self._line))
         self._bodies, self._watch = BodyReader(), Watch()
         self._market = LiveMarket(self._pool, prices, self._catalogue)
+        self._standing = StandingWatch(self._pool, budget_scopes)
         self._service = Service(
             bodies=self._bodies,
             books=books,
@@ -131,6 +134,7 @@ class Gateway:
             limiter=self._limiter,
             catalogue=self._catalogue,
             market=self._market,
+            steps=Steps(self._standing, self._catalogue, self._market, self._health),
             expand=config.expand,
             watch=self._watch,
         )
@@ -154,6 +158,7 @@ class Gateway:
         await self._pool.open()
         await self._uses.start()
         await self._market.start()
+        await self._standing.start()
         self._pulse.start()
         self._bodies.start()
         self._watch.start()
@@ -165,6 +170,7 @@ class Gateway:
         await self._ledger.stop()
         await self._uses.stop()
         await self._market.stop()
+        await self._standing.stop()
         self._pulse.stop()
         self._bodies.stop()
         self._watch.stop()

@@ -8,7 +8,7 @@ in how the answer is sent never share one.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -49,6 +49,13 @@ class Wish:
     look: bool = True
     keep: bool = True
     max_age_s: float | None = None
+
+    def willing(self) -> "Wish":
+        """Return the wish for when there is a cached answer or none.
+
+        Who said nothing of the cache takes what it has; who forbade it still does.
+        """
+        return self if self.use is not None else replace(self, use=True)
 
 
 def read_wish(header: str | None, body: dict[str, Any]) -> Wish:

@@ -20,10 +20,15 @@ from llm.snapshot import Key
 # On the wire a name, in the fact a status: what is not listed is an error.
 _STATUSES: Mapping[int, Status] = {402: "blocked", 429: "rate_limited", 504: "timeout"}
 
+_BUDGET_STEP = b"x-devora-budget-step"
+
 
 @dataclass(slots=True)
 class Call:
-    """What is known of a request so far. id_text: its id as it is written."""
+    """What is known of a request so far. id_text: its id as it is written.
+
+    budget_step: what a budget did to it, as its header says it; empty mostly.
+    """
 
     key: Key
     request_id: str
@@ -50,6 +55,7 @@ class Call:
     answer: Reading | None = None
     collector: Collector | None = None
     anomaly: Anomaly = ""
+    budget_step: str = ""
 
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
@@ -104,6 +110,7 @@ class Call:
             (b"x-devora-cache", self.cache.encode()),
             (b"x-devora-model", self.model.encode("ascii", "replace")),
             (b"x-devora-attempts", str(self.tried).encode()),
+            *([(_BUDGET_STEP, self.budget_step.encode())] if self.budget_step else ()),
             *(self._room() if self.admission else ()),
         ]
 

@@ -28,6 +28,7 @@ log = logging.getLogger("[LLM]")
 PAUSE_S = 60.0
 _SATURATED_S = 1.0
 _MOST_KNOWN = 1000
+_LEFT_ALONE = 2  # the last rank: asked when nobody else is there
 
 _LOAD = "SELECT target, state, forced, changed_at, changed_by FROM llm_breaker"
 _CHANGE = """
@@ -94,6 +95,10 @@ class Health:
         """Say whether a call to the target would pass, and be welcome."""
         return self._rank(target) == 0
 
+    def is_left_alone(self, target: Target) -> bool:
+        """Say whether the target fails, or its provider refuses our credential."""
+        return self._rank(target) == _LEFT_ALONE
+
     def ask(self, target: Target) -> Permit | None:
         """Return a permit for a call; None while the target is to be left alone.
 
@@ -143,9 +148,9 @@ class Health:
         now = self._clock()
         forced = self._forced(target.model)
         if forced == "open" or self._is_paused(target):
-            return 2
+            return _LEFT_ALONE
         if not forced and not self._breaker(target.model).would_allow(now):
-            return 2
+            return _LEFT_ALONE
         return 1 if self._saturated.get(target.model, now) > now else 0
 
     def _forced(self, name: str) -> str:

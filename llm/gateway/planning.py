@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from costs.steps import Verdict
 from devora_ops.common.errors import InvalidRequest, NotFound
 from llm.gateway.routing import Asked, Market, choose
 from llm.policy import USUAL, RoutePolicy
@@ -17,16 +18,20 @@ class Plan:
     """The targets to try, first to last, and the output bound they share.
 
     route: the public name that was asked for, if it was one. probability: that its
-    strategy put this target first. left_out: models by the reason why they cannot serve.
+    strategy put this target first, None where it did not. left_out: models by the reason
+    why they cannot serve. instead: the name that a budget's step put in the place of the
+    requested one. cache_only: the step that lets no provider be asked.
     """
 
     targets: Sequence[Target]
     default_max_tokens: int = DEFAULT_MAX_TOKENS
     route: str = ""
     strategy: str = ""
-    probability: float = 1.0
+    probability: float | None = 1.0
     left_out: Mapping[str, str] = field(default_factory=dict)
     policy: RoutePolicy = USUAL
+    instead: str = ""
+    cache_only: Verdict | None = None
 
 
 def make_plan(

@@ -20,6 +20,7 @@ from llm.gateway.http import BodyReader, Receive, Scope, Send, header, send_erro
 from llm.gateway.limits import Limiter
 from llm.gateway.planning import make_plan
 from llm.gateway.routing import Asked, Market
+from llm.gateway.steps import Steps
 from llm.gateway.watch import Watch
 from llm.snapshot import Catalogue
 
@@ -39,6 +40,7 @@ class Service:
     limiter: Limiter
     catalogue: Snapshot[Catalogue]
     market: Market
+    steps: Steps
     expand: Expand
     watch: Watch
 
@@ -112,13 +114,13 @@ class Service:
         call.stream = bool(call.body.get("stream"))
         if end_user := call.format.end_user(call.body):
             call.who = replace(call.who, end_user=end_user)
-        plan = make_plan(
-            self.catalogue.current,
-            call.body.pop("model", call.requested),
-            Asked(call.who, call.body, size, call.format.name),
-            self.market,
-        )
+        named = call.body.pop("model", call.requested)
+        asked = Asked(call.who, call.body, size, call.format.name)
+        plan = make_plan(self.catalogue.current, named, asked, self.market)
+        plan = self.steps.applied(call, plan, asked)
         call.route, call.probability = plan.route, plan.probability
+        if plan.cache_only:
+            wish = wish.willing()
         policy = policy_of(wish, expanded.cache if expanded else None)
         origin = expanded.origin if expanded else ""
         await self.answering.answer(call, plan, policy, origin, send)

@@ -34,6 +34,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
         "PATCH": BUDGET,
         "DELETE": BUDGET,
     },
+    "costs-budget-preview": {"POST": READ},
     "costs-price-list": {"GET": READ, "POST": BUDGET},
     "costs-price-import": {"POST": BUDGET},
     "costs-price-unpriced": {"GET": READ},

@@ -53,6 +53,7 @@ RESTRICTED = {
     "admin:prompts_prompt_new_version": ("GET", "Editor"),
     "admin:prompts_promptversion_new_version": ("GET", "Editor"),
     "admin:prompts_promptversion_move_label": ("GET", "Editor"),
+    "admin:costs_budget_preview": ("POST", "Editor"),
     "admin:prompts_promptversion_preview": ("POST", "Editor"),
     "admin:experiments_experiment_start": ("GET", "Editor"),
     "admin:experiments_experiment_stop": ("GET", "Editor"),

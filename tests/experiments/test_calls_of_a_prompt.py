@@ -195,3 +195,26 @@ def test_what_cannot_be_expanded_is_said_in_the_gateways_shape(
     error = answer.json()["error"]
     assert error["code"] == code
     assert error["message"]
+
+
+def test_a_prompt_that_names_its_model_is_routed_down_by_its_budget(
+    installation: Installation, agent: Caller, slug: str
+):
+    cheap = installation.model("sim-usage-9-9", input="1e-9", output="1e-9")
+    _call_once_known(installation, agent, f"prompt:{slug}")
+    budget = installation.budget(
+        limit_usd="0.000001",
+        prompt=slug,
+        hard=False,
+        route_down_at=100,
+        route_down_to=cheap,
+    )
+
+    def routed_down() -> bool:
+        answer = _call(installation, agent, f"prompt:{slug}")
+        said = answer.headers.get("X-Devora-Budget-Step")
+        return said == f"route_down; budget={budget}"
+
+    wait_until(routed_down)
+    answer = _call(installation, agent, f"prompt:{slug}")
+    assert answer.headers["X-Devora-Model"] == cheap

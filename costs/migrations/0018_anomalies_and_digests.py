@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("costs", "0018_adjustments"),
+        ("costs", "0017_adjustments"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -30,5 +30,5 @@ CREATE INDEX costs_adjustment_bucket ON costs_adjustment (bucket);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("costs", "0017_billed_attempts")]
+    dependencies = [("costs", "0016_billed_attempts")]
     operations = [migrations.RunSQL(ADD, "DROP TABLE costs_adjustment;")]

@@ -9,5 +9,5 @@ CREATE INDEX costs_attempt_billed ON costs_attempt (id)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("costs", "0014_holds")]
+    dependencies = [("costs", "0015_budget_steps")]
     operations = [migrations.RunSQL(ADD, "DROP INDEX costs_attempt_billed;")]
