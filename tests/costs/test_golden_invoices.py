@@ -39,7 +39,7 @@ def worth(why: str) -> Decimal:
     """Work out `19 × $2.50/M + 2 × $10.00/K`."""
     with localcontext(_EXACT):
         terms = (map(factor, term.split(" × ")) for term in why.split(" + "))
-        return sum(map(prod, terms), Decimal(0))
+        return sum((prod(term, start=Decimal(1)) for term in terms), Decimal(0))
 
 
 @pytest.fixture(scope="module")
