@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from benchmarks import (
     cache_hits,
     gateway,
+    holds,
     memory,
     overview,
     peers,
@@ -19,6 +20,7 @@ from devora_ops.embedded import InstallationError
 _BENCHMARKS: Mapping[str, Callable[[], int]] = {
     "gateway": gateway.main,
     "cache_hits": cache_hits.main,
+    "holds": holds.main,
     "streams": streams.main,
     "proxies": proxies.main,
     "overview": overview.main,

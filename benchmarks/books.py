@@ -34,13 +34,18 @@ def check(
     with psycopg.connect(installation.postgres.url, autocommit=True) as connection:
         wrong = _counts(connection, answered, cached)
         wrong += _costs(connection, stage)
+    return wrong + verify(stage, installation)
+
+
+def verify(stage: Stage, installation: Installation) -> list[str]:
+    """Return what `verify_ledger` finds wrong."""
     try:
         stage.run(
             "verify_ledger", "manage.py", "verify_ledger", environ=installation.environ
         )
     except BenchmarkError as error:
-        wrong.append(str(error))
-    return wrong
+        return [str(error)]
+    return []
 
 
 def _counts(connection: psycopg.Connection, answered: int, cached: int) -> list[str]:

@@ -13,6 +13,7 @@ from llm import services
 
 _PRICED_LIKE = "openai/gpt-5.4"
 _AMPLE = Decimal(1_000_000)
+_AGENTS = 4
 
 
 def provide() -> str:
@@ -31,14 +32,8 @@ def provide() -> str:
     )
     for name in MODELS:
         services.model_ensure(provider=provider, name=name, like=_PRICED_LIKE)
-    create_budget(actor="benchmark", name="Everybody", limit_usd=_AMPLE)
-    create_budget(
-        actor="benchmark",
-        name="One team",
-        limit_usd=_AMPLE,
-        period="day",
-        team="bench-team",
-    )
+    _ample("Everybody")
+    _ample("One team", period="day", team="bench-team")
     ample = dict.fromkeys(services.LIMITS, int(_AMPLE) * 1000)
     type(limited).objects.filter(pk=limited.pk).update(**ample)
     keys = (
@@ -46,6 +41,29 @@ def provide() -> str:
         services.apikey_create(agent=limited, limits=ample),
     )
     return ",".join(keys)
+
+
+def nest() -> str:
+    """Make budgets around four agents; return each one's as `benchmarks.holding` wants.
+
+    Everything, the team and the model are around all of them; agent and user differ.
+    """
+    shared = [
+        _ample("All that is held"),
+        _ample("The team that holds", team="holding-team"),
+        _ample("The model that is held for", model="bench/m"),
+    ]
+    nests = []
+    for n in range(_AGENTS):
+        agent = _ample(f"Agent {n}", agent=f"a{n}")
+        user = _ample(f"User {n}", end_user=f"u{n}")
+        nests.append(",".join(map(str, [*shared, agent, user])))
+    return ";".join(nests)
+
+
+def _ample(name: str, **fields: str) -> int:
+    budget = create_budget(actor="benchmark", name=name, limit_usd=_AMPLE, **fields)
+    return int(budget.pk)
 
 
 def sign_in() -> str:

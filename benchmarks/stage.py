@@ -127,11 +127,16 @@ class Stage:
         return Server(name, port, process)
 
     def run(
-        self, name: str, *arguments: str, environ: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *arguments: str,
+        measured: bool = False,
+        environ: Mapping[str, str] | None = None,
     ) -> str:
         """Run `python <arguments>` to its end; return what it wrote."""
         launch = self._launch(name, arguments, environ)
-        process = launch.start()
+        with self._on(self._measured if measured else self._others):
+            process = launch.start()
         self.running.callback(stop, process, by=signal.SIGTERM, grace_s=_STOP_S)
         if process.wait() != 0:
             raise BenchmarkError(f"{name} failed: {last_words(launch.log, lines=5)}")

@@ -14,6 +14,7 @@ _INPUT_KINDS = (
     "input",
     "cache_read",
 )
+_OUTPUT_KINDS = ("output", "output_audio")
 
 
 # Not frozen, although nobody changes one: see `costs.facts`.
@@ -284,9 +285,9 @@ def _make_price(row: Mapping[str, Any], extra: Mapping[str, Any]) -> Price:
     base = _rates(row)
     return Price(
         id=row["id"],
-        standard=Schedule(base, _tiers(extra.get("tiers", ()))),
+        standard=_schedule(base, extra),
         service_tiers={
-            name: Schedule(_rates(tier["prices"]), _tiers(tier.get("tiers", ())))
+            name: _schedule(_rates(tier["prices"], base), tier)
             for name, tier in extra.get("service_tiers", {}).items()
         },
         regions={
@@ -298,19 +299,29 @@ def _make_price(row: Mapping[str, Any], extra: Mapping[str, Any]) -> Price:
     )
 
 
-def _tiers(rows: Any) -> tuple[tuple[int, Rates], ...]:
-    tiers = [(int(row["above_input_tokens"]), _rates(row["prices"])) for row in rows]
-    return tuple(sorted(tiers, key=lambda tier: tier[0]))
+def _schedule(base: Rates, row: Mapping[str, Any]) -> Schedule:
+    tiers = [
+        (int(tier["above_input_tokens"]), _rates(tier["prices"], base))
+        for tier in row.get("tiers", ())
+    ]
+    return Schedule(base, tuple(sorted(tiers, key=lambda tier: tier[0])))
 
 
-def _rates(prices: Mapping[str, Any]) -> Rates:
-    return Rates(
-        **{
-            name: _amount(prices[name])
-            for name in Rates.__slots__
-            if prices.get(name) is not None
-        }
-    )
+def _rates(prices: Mapping[str, Any], base: Rates | None = None) -> Rates:
+    """Read the prices of a row or of a tier.
+
+    base: what a tier replaces. It stays where a tier has no plain price of a side
+    (input, output): nothing is for nothing because nobody published its price.
+    """
+    rates = {
+        name: _amount(prices[name])
+        for name in Rates.__slots__
+        if prices.get(name) is not None
+    }
+    for plain, side in (("input", _INPUT_KINDS), ("output", _OUTPUT_KINDS)):
+        if base is not None and plain not in rates:
+            rates = {name: getattr(base, name) for name in side} | rates
+    return Rates(**rates)
 
 
 def _amount(value: Any) -> Decimal:

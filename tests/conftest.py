@@ -33,11 +33,20 @@ _LONG = ("chaos", "installation", "e2e", "logs")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take what `make chaos` gives."""
+    """Take what `make chaos` gives, and how long tests that can be longer are."""
     parser.addoption(
         "--figures",
         action="store_true",
         help="run the long forms of tests/chaos and judge what they measure",
+    )
+    parser.addoption(
+        "--histories",
+        type=int,
+        default=60,
+        help="how many random histories of the ledger to run",
+    )
+    parser.addoption(
+        "--history-seed", type=int, default=0, help="the seed of the first of them"
     )
 
 

@@ -78,6 +78,35 @@ def test_a_service_tier_and_a_region_change_the_price():
     assert price.cost(usage, region="us") == Decimal("0.0365")
 
 
+def test_a_tier_that_names_no_plain_price_of_a_side_has_the_base_ones():
+    row = {
+        "id": 7,
+        "input": "10",
+        "cache_read": "1",
+        "cache_write_1h": "20",
+        "output": "50",
+        "web_search": None,
+        "per_request": None,
+        "schedule": {
+            "tiers": [{"above_input_tokens": 99, "prices": {"input": "15"}}],
+            "service_tiers": {
+                "batch": {
+                    "prices": {"cache_write_1h": "12"},
+                    "tiers": [{"above_input_tokens": 99, "prices": {"output": "40"}}],
+                }
+            },
+        },
+    }
+    price = make_price(row)
+    usage = Usage(input=1, cache_read=1, cache_write_1h=1, output=1)
+
+    assert price.cost(usage, service_tier="batch") == 10 + 1 + 12 + 50
+    assert price.cost(Usage(input=100, output=1)) == 100 * 15 + 50
+    assert price.cost(Usage(input=100, output=1), service_tier="batch") == 1040
+    worst = price.worst_case(input_bound=1, output_bound=1, service_tier="batch")
+    assert worst == 20 + 50
+
+
 def test_rounding_is_half_even_to_nine_places():
     assert round_usd(Decimal("0.0000000005")) == 0
     assert round_usd(Decimal("0.0000000015")) == Decimal("0.000000002")

@@ -1,39 +1,18 @@
 """`price_usage`: each API's usage as it returns it, priced by the shipped table."""
 
 import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.installation_under_test import ROOT
+from tests.price_usage import run, written
 
 TABLE = {
     f"{row['provider']}/{row['model']}": row
     for row in json.loads((ROOT / "costs/data/price_table.json").read_text())["models"]
 }
-
-
-def run(lines: str, tmp_path: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command on a machine that has no database."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
-    }
-    return subprocess.run(
-        [sys.executable, "manage.py", "price_usage"],
-        input=lines,
-        cwd=ROOT,
-        env={**environment, "DEVORA_DATA": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def rate(model: str, kind: str) -> Decimal:
@@ -193,12 +172,6 @@ CASES: list[tuple[str, dict[str, Any], Decimal | None]] = [
         None,
     ),
 ]
-
-
-def written(row: dict[str, Any]) -> str:
-    """Return a row as JSON whose numbers have all their digits."""
-    text = json.dumps(row, default=lambda amount: f"<{amount:f}>")
-    return text.replace('"<', "").replace('>"', "")
 
 
 @pytest.fixture(scope="module")
