@@ -43,7 +43,7 @@ def test_the_overview_has_no_violation(visit, caller, language, size):
 def test_an_explained_bill_has_no_violation_and_fits(visit, caller, size):
     window = visit(viewport=SIZES[size])
     window.open(f"/costs/explain/?agent={caller.agent}")
-    expect(window.page.locator(".waterfall tbody tr")).to_have_count(11)
+    expect(window.page.locator(".waterfall tbody tr")).to_have_count(12)
     assert problems(window) == {}
     width = window.page.evaluate("document.documentElement.scrollWidth")
     assert width == SIZES[size]["width"]

@@ -51,7 +51,7 @@ async def test_an_answer_expires_in_both_places(line: RedisLine, own_redis: OwnR
 
     ttl_ms = own_redis.ask("PTTL", "devora:cache:key")
     assert isinstance(ttl_ms, int)
-    assert 25_000 < ttl_ms <= 30_000
+    assert 25_000 < ttl_ms <= 30_050  # their clocks differ
     assert far is not None
     now += 31
     assert await store.get("key") is None
