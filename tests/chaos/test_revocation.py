@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import httpx
 
@@ -32,17 +33,18 @@ def _revocations(shared: ChaosInstallation, many: int, model: str) -> Iterator[f
     with ThreadPoolExecutor(len(shared.webs)) as pool:
         for _ in range(many):
             caller = shared.caller()
+            taken = Barrier(len(shared.webs) + 1)
             asking = [
-                pool.submit(_ask_until_refused, web.url, caller, model)
+                pool.submit(_ask_until_refused, web.url, caller, model, taken)
                 for web in shared.webs
             ]
-            time.sleep(0.05)  # both are taken by now, as what is asserted says
+            taken.wait(_PATIENCE_S)
             revoked = _revoke(shared, caller)
             last = [each.result() for each in asking]
             yield max(0.0, max(last) - revoked)
 
 
-def _ask_until_refused(url: str, caller: Caller, model: str) -> float:
+def _ask_until_refused(url: str, caller: Caller, model: str, taken: Barrier) -> float:
     """Return when the last request left that was served; fails when none is refused."""
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     served = 0.0
@@ -55,6 +57,8 @@ def _ask_until_refused(url: str, caller: Caller, model: str) -> float:
                 assert served, "it was refused before it was revoked"
                 return served
             assert answer.status_code == 200, answer.text
+            if not served:
+                taken.wait(_PATIENCE_S)
             served = left
     raise AssertionError("it was never refused")
 
