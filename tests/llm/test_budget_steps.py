@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,19 @@ _ATTEMPT = (
     "SELECT a.model, a.route, c.requested FROM costs_attempt AS a "
     "JOIN costs_call AS c ON c.id = a.call_id WHERE a.call_id = %s"
 )
+
+
+_USED: list[int] = []
+
+
+@pytest.fixture(autouse=True)
+def _used_budgets_go(installation: Installation) -> Iterator[None]:
+    yield
+    with installation.orm():  # what they have spent is in no attempt
+        from costs.models import Budget
+
+        Budget.objects.filter(pk__in=_USED).delete()
+    _USED.clear()
 
 
 @pytest.fixture
@@ -56,6 +69,7 @@ def ask(
 
 def use(installation: Installation, budget: int, spent: str) -> None:
     """Let a budget's running period have spent an amount."""
+    _USED.append(budget)
     installation.rows(
         "INSERT INTO costs_counter (budget_id, period_start, period_end, spent) "
         "SELECT id, costs_period_start(period, time_zone, now()), "
