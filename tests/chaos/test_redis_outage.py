@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 from tests.chaos import promises
@@ -166,8 +167,7 @@ def _take_away(
         load.wait_for(step * calls)
         if name == "paused":  # it was felt, by every process
             for web, before in zip(staged.webs, logged, strict=True):
-                said = web.log.read_text().removeprefix(before)
-                assert "is away, going on without" in said
+                wait_until(partial(_says_that_it_is_away, web, before))
         ended = Sample.of(staged.webs)
         outcomes = [it for it in load.outcomes if began.at <= it.began < ended.at]
         phases.append(Phase(name, began, ended, outcomes))
@@ -179,3 +179,8 @@ def _connections(staged: ChaosInstallation) -> int:
     clients = staged.redis.ask("CLIENT", "LIST")
     assert isinstance(clients, str | bytes | list)
     return str(clients).count("devora-gateway")
+
+
+def _says_that_it_is_away(web: WebProcess, before: str) -> bool:
+    said = web.log.read_text().removeprefix(before)
+    return "is away, going on without" in said
