@@ -30,6 +30,13 @@ COPY_ATTEMPTS = """COPY costs_attempt (
     reasoning_tokens, raw_usage, price_id, cost_usd, estimated, latency_ms, ttft_ms,
     counters, route, probability, anomaly, book_usd) FROM STDIN"""
 
+# The commit that frees the counters does not wait for the disk, since every hold would
+# wait with it. The write-ahead log is a sequence: what follows it there and is durable
+# has made it durable.
+_RELEASE = """SELECT costs_release(%s::uuid[], %s::bigint[], %s::numeric[]),
+    set_config('synchronous_commit', 'off', true)"""
+_FLUSH = "SELECT pg_logical_emit_message(true, 'devora', 'settled')"
+
 
 async def post(
     connection: Connection, settlements: Sequence[Settlement]
@@ -38,14 +45,18 @@ async def post(
 
     An attempt that somebody else has settled (the sweeper, or this process before it
     lost its connection in the middle of a commit) is left out, and so are its sums.
+    Once this returns, a crash of Postgres loses none of it: the connection is durable.
     """
     fresh = list(settlements)
     while True:
         try:
             await _write(connection, fresh)
-            return fresh
+            break
         except psycopg.errors.UniqueViolation:
             fresh = await _only_new(connection, fresh)
+    # Even when nothing was new: who wrote it may not have seen it reach the disk.
+    await connection.execute(_FLUSH)
+    return fresh
 
 
 async def _write(connection: Connection, settlements: Sequence[Settlement]) -> None:
@@ -80,7 +91,7 @@ async def _release(connection: Connection, attempts: Sequence[AttemptFact]) -> N
         for counter in attempt.counters:
             charges[counter] += attempt.cost_usd or 0
     await connection.execute(
-        "SELECT costs_release(%s::uuid[], %s::bigint[], %s::numeric[])",
+        _RELEASE,
         [
             array_literal(each.id for each in attempts),
             array_literal(charges),

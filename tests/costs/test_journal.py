@@ -175,6 +175,25 @@ async def test_what_postgres_refuses_is_set_aside_and_the_rest_posted(
     assert [page.suffix for page in pages(folder)] == [".refused"]
 
 
+async def test_what_was_told_to_be_settled_outlives_a_crash_of_postgres(
+    postgres: OwnPostgres, books: Books
+):
+    await books.query("ALTER ROLE CURRENT_USER SET synchronous_commit = on")
+    await books.ledger.stop()  # what connects from now on is as durable as in production
+    books = Books(postgres.url)
+    await books.ledger.start()
+    budget, settlements = await three_holds(books)
+    for settlement in settlements:
+        await books.ledger.settle(settlement)
+
+    postgres.crash()
+    postgres.restart()
+
+    spent, held = await books.counter(budget)
+    assert (await calls_of(books), spent, held) == (3, Decimal("0.012"), 0)
+    await books.ledger.stop()
+
+
 async def test_a_line_is_read_as_it_was_written(books: Books):
     _, settlements = await three_holds(books)
     settlements[0].attempts[0].raw_usage = {"tokens": 3, "details": {"cached": None}}
