@@ -1,5 +1,6 @@
 """Writing settlements: facts by COPY, rollups, budgets and news in one transaction."""
 
+import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from devora_ops.common.ids import uuid7_time
 from devora_ops.common.postgres import Connection, array_literal
 
 NEWS_CHANNEL = "devora_calls"
+_ROWS_AT_ONCE = 16
 _NEWS_BYTES = 7900  # Postgres refuses a NOTIFY payload of 8000 bytes
 
 COPY_CALLS = """COPY costs_call (
@@ -63,8 +65,9 @@ async def _write(connection: Connection, settlements: Sequence[Settlement]) -> N
     attempts = [each for s in settlements for each in s.attempts]
     calls = [s.call for s in settlements if s.call is not None]
     fold = Fold()
-    for settlement in settlements:
+    for n, settlement in enumerate(settlements, 1):
         fold.add(settlement)
+        await _let_others_go_on(n)
     async with connection.transaction():
         await _copy(connection, COPY_ATTEMPTS, map(attempt_row, attempts))
         await _copy(connection, COPY_CALLS, map(call_row, calls))
@@ -81,8 +84,15 @@ async def _copy(
     connection: Connection, statement: str, rows: Iterable[tuple[Any, ...]]
 ) -> None:
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            await copy.write_row(row)
+        for n, row in enumerate(rows, 1):
+            await copy.write_row(row)  # which does not wait for anything
+            await _let_others_go_on(n)
+
+
+async def _let_others_go_on(done: int) -> None:
+    """Give way to the calls that wait for this process, every so many rows."""
+    if done % _ROWS_AT_ONCE == 0:
+        await asyncio.sleep(0)
 
 
 async def _release(connection: Connection, attempts: Sequence[AttemptFact]) -> None:
