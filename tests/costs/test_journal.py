@@ -179,7 +179,9 @@ async def test_what_was_told_to_be_settled_outlives_a_crash_of_postgres(
     postgres: OwnPostgres, books: Books
 ):
     await books.query("ALTER ROLE CURRENT_USER SET synchronous_commit = on")
-    await books.ledger.stop()  # what connects from now on is as durable as in production
+    await (
+        books.ledger.stop()
+    )  # what connects from now on is as durable as in production
     books = Books(postgres.url)
     await books.ledger.start()
     budget, settlements = await three_holds(books)
