@@ -253,11 +253,14 @@ def _prices(use: ModelUse) -> _Prices | None:
     if not use.answers:
         return None
     book = _book(use)
-    plain = use.input_tokens - use.read_tokens - use.written_tokens
+    # Of no input there is no share: what a usage says of it all the same is not weighed.
+    read, written = (
+        (use.read_tokens, use.written_tokens) if use.input_tokens else (0, 0)
+    )
     by_book = (
-        plain * book.plain
-        + use.read_tokens * book.read
-        + use.written_tokens * book.written
+        (use.input_tokens - read - written) * book.plain
+        + read * book.read
+        + written * book.written
         + use.output_tokens * book.output
         + use.answers * book.answer
     )

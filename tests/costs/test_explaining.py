@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from costs.explaining import TERMS, Bill, ModelUse, explain
@@ -120,7 +120,19 @@ def test_swapping_the_periods_negates_the_total(before, after):
     assert there == -back
 
 
+WRITTEN_OF_NOTHING = ModelUse(
+    answers=1,
+    written_tokens=1,
+    cost_usd=Decimal("1E-9"),
+    rates=Rates(
+        input=Decimal("2E-9"), output=Decimal("1E-9"), cache_write_5m=Decimal("1E-9")
+    ),
+    per_request=Decimal("2E-9"),
+)
+
+
 @given(odd_bills)
+@example(Bill(models={"a/two": WRITTEN_OF_NOTHING}))
 def test_a_period_does_not_differ_from_itself(bill):
     assert changes(bill, bill) == {}
 

@@ -38,10 +38,16 @@ def url(histories_database: str, django_db_blocker: Blocker) -> Iterator[str]:
 
 @pytest.fixture
 async def books(url: str) -> AsyncIterator[Books]:
+    await sync_to_async(connect_anew)()
     books = Books(url)
     await books.ledger.start()
     yield books
     await books.ledger.stop()
+
+
+def connect_anew() -> None:
+    """Let go of this thread's connection, which may be another test's, or be gone."""
+    connection.close()
 
 
 def found() -> list[str]:
