@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from costs.pricing import Rates, ScheduleInvalid, make_price
+from costs.pricing import Rates, ScheduleInvalid
+from costs.schedule_shape import check_schedule
 from devora_ops.common.strict_json import StrictJSONError, loads
 from devora_ops.common.text import TextRefused, clean_name
 
@@ -157,7 +158,7 @@ def _schedule(value: Any) -> dict[str, Any]:
             told = _("schedule: that is no valid JSON (%(code)s).")
             raise _Refused(told % {"code": reason}) from None
     try:
-        make_price({"id": 0, "schedule": value, **dict.fromkeys(RATES)})
+        check_schedule(value)
     except ScheduleInvalid as error:
         told = _("schedule: %(reason)s.")
         raise _Refused(told % {"reason": error}) from None

@@ -5,7 +5,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from costs.models.columns import rate
-from costs.pricing import Rates, ScheduleInvalid, make_price
+from costs.pricing import ScheduleInvalid
+from costs.schedule_shape import check_schedule
 
 
 class Price(models.Model):
@@ -44,9 +45,8 @@ class Price(models.Model):
         return f"{self.model} ({self.valid_from:%Y-%m-%d})"
 
     def clean(self) -> None:
-        """Refuse a schedule that the gateway could not read."""
-        rates = dict.fromkeys((*Rates.__slots__, "web_search", "per_request"))
+        """Refuse a schedule that the gateway could not read, or not as it is meant."""
         try:
-            make_price({"id": 0, "schedule": self.schedule, **rates})
+            check_schedule(self.schedule)
         except ScheduleInvalid as error:
             raise ValidationError({"schedule": str(error)}) from error
