@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
@@ -10,6 +10,7 @@ from unfold.decorators import action
 from costs.admin_price_import import import_view
 from costs.forms import PriceForm
 from costs.models import Price
+from costs.price_importing import doubts_about
 from costs.price_notices import notices
 from costs.price_rows import EACH, PER_TOKEN
 from costs.services import record_price
@@ -22,6 +23,8 @@ _RATES: Final = {
     **{name: column(Price, name, formats.per_million) for name in PER_TOKEN},
     **{name: column(Price, name, formats.exact_money) for name in EACH},
 }
+
+_CONFIRMATION: Final = (None, {"fields": ("confirmed",)})
 
 
 def _in_words(fields: Any) -> Any:
@@ -68,7 +71,7 @@ class PriceAdmin(SafeModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
         """Write a stored price as the form takes it: rates per million tokens."""
         if obj is None:
-            return self.fieldsets
+            return [*self.fieldsets, _CONFIRMATION]
         return [
             (title, {**options, "fields": _in_words(options["fields"])})
             for title, options in self.fieldsets
@@ -103,7 +106,9 @@ class PriceAdmin(SafeModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Price, form: PriceForm, change: bool
     ) -> None:
-        """Add the price and say so in the audit."""
+        """Add the price, say so in the audit, and say what is odd about it."""
         super().save_model(request, obj, form, change)
         who = request.user.get_username()
         record_price(obj, actor=who, request_id=request_id(request))
+        for doubt in doubts_about(obj):
+            messages.warning(request, doubt)

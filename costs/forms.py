@@ -9,10 +9,16 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, connection, transaction
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from costs.models import Budget, Price
-from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN
+from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN, RATES
+from costs.price_sanity import slips
+from costs.pricing import ScheduleInvalid
 from costs.targets import target_faults
 from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
@@ -165,6 +171,12 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("provider/name"),
         widget=UnfoldAdminTextInputWidget,
     )
+    confirmed = forms.BooleanField(
+        label=_("It is meant"),
+        required=False,
+        help_text=_("Asked for only where a price looks like a slip of units."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
 
     class Meta:
         model = Price
@@ -172,7 +184,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*PER_TOKEN, *EACH):
+        for name in RATES:
             if name in self.fields:
                 label = self.fields[name].label
                 self.fields[name] = RateField(million=name in PER_TOKEN, label=label)
@@ -185,11 +197,19 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
     def clean(self) -> dict[str, Any]:
-        """Ask for a rate at least: $0 is a price, an empty row is none."""
+        """Ask for a rate at least, and for a yes to what looks like a slip."""
         cleaned = super().clean() or self.cleaned_data
-        rates = [cleaned.get(name) for name in (*PER_TOKEN, *EACH)]
-        if not self.errors and all(rate is None for rate in rates):
+        if self.errors:
+            return cleaned
+        rates = {name: cleaned.get(name) for name in RATES}
+        if all(rate is None for rate in rates.values()):
             raise ValidationError(
                 _("Enter a rate; 0 for what is free."), code="required"
             )
+        try:
+            told = list(slips(rates, cleaned.get("schedule") or {}))
+        except ScheduleInvalid:
+            told = []  # the model says what is wrong with it
+        if told and not cleaned.get("confirmed"):
+            self.add_error("confirmed", told)
         return cleaned

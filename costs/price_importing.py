@@ -38,6 +38,15 @@ def preview(rows: Sequence[ProposedPrice]) -> Review:
     return review(rows, _book(rows), now=timezone.now())
 
 
+def doubts_about(price: Price) -> tuple[str, ...]:
+    """Return what is odd about a price that was just added, beside older ones too."""
+    rates = {name: getattr(price, name) for name in RATES}
+    row = ProposedPrice(0, price.model, rates, price.valid_from, price.schedule)
+    older = [each for each in _book([row]) if each.valid_from < price.valid_from]
+    (found,) = review([row], older, now=price.valid_from).rows
+    return found.sentences if found.verdict == "suspicious" else ()
+
+
 @transaction.atomic
 def import_prices(
     rows: Sequence[ProposedPrice],

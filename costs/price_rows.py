@@ -115,7 +115,11 @@ def _rate(name: str, value: Any, divisor: Decimal | int) -> Decimal | None:
         raise _Refused(_("%(name)s: a price is not below zero.") % {"name": name})
     if amount > _DEAREST:
         raise _Refused(_("%(name)s: that is more than any price.") % {"name": name})
-    return (amount / divisor).quantize(_PLACES)
+    rate = (amount / divisor).quantize(_PLACES)
+    if amount and not rate:  # which nobody said is for nothing
+        told = _("%(name)s: that is less than any price.")
+        raise _Refused(told % {"name": name})
+    return rate
 
 
 def _model(value: Any) -> str:

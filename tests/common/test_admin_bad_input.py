@@ -164,6 +164,26 @@ def test_a_bad_price_is_a_form_error(owner, changes):
     assert Price.objects.count() == before
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input": "0.0000025"},
+        {"output": "900000"},
+        {"web_search": "10"},
+        {"schedule": '{"geo_multiplier": {"us": 110}}'},
+    ],
+    ids=repr,
+)
+def test_a_price_typed_in_another_unit_has_to_be_confirmed(owner, changes):
+    before = Price.objects.count()
+    answer = owner.post(f"{PRICES}add/", {**PRICE, **changes})
+    assert errors_of(answer) == {"confirmed"}
+    assert Price.objects.count() == before
+    meant = {**PRICE, **changes, "confirmed": "on"}
+    assert owner.post(f"{PRICES}add/", meant).status_code == 302
+    assert Price.objects.count() == before + 1
+
+
 @pytest.mark.parametrize("schedule", ['{"k":NaN}', "[" * 100_000, r'{"k":"\u0000"}'])
 def test_bad_tiers_are_a_form_error(owner, schedule):
     answer = owner.post(f"{PRICES}add/", {**PRICE, "schedule": schedule})
