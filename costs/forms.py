@@ -1,5 +1,6 @@
 """The admin's forms of budgets and prices."""
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,9 +25,20 @@ from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _MILLION = Decimal(1_000_000)
 _DEAREST = Decimal(1_000_000)
+_PLAIN = re.compile(r"[-+]?[0-9]*\.?[0-9]*")
 
 
-class MoneyField(forms.DecimalField):
+class PlainDecimalField(forms.DecimalField):
+    """A number in plain digits: 1e3 and Arabic digits are no amounts, as over REST."""
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Return the number."""
+        if isinstance(value, str) and not _PLAIN.fullmatch(value.strip()):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class MoneyField(PlainDecimalField):
     """An amount in USD, shown with cents and without the zeros that a column adds."""
 
     widget = UnfoldAdminDecimalFieldWidget
@@ -87,6 +99,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             model_field = Budget._meta.get_field(name)
             self.fields[name] = SimpleArrayField(
                 base,
+                initial=model_field.get_default(),  # type: ignore[union-attr]
                 max_length=model_field.size,  # type: ignore[union-attr]
                 required=False,
                 label=capfirst(model_field.verbose_name),  # type: ignore[union-attr]
@@ -134,7 +147,7 @@ class BudgetPreviewForm(BudgetForm):
         """Leave the name alone."""
 
 
-class RateField(forms.DecimalField):
+class RateField(PlainDecimalField):
     """A price in USD. million: typed per million tokens, stored per token."""
 
     widget = UnfoldAdminDecimalFieldWidget

@@ -102,6 +102,8 @@ def test_a_popup_cannot_ask_for_a_password(owner):
 BAD_BUDGETS = {
     "E043": {"limit_usd": "9" * 5000},
     "E042": {"limit_usd": "1e999"},
+    "an exponent": {"limit_usd": "1e3"},
+    "Arabic digits": {"limit_usd": "١٢"},
     "NaN": {"limit_usd": "NaN"},
     "infinity": {"limit_usd": "Infinity"},
     "a period nobody has": {"period": "Monthly"},
