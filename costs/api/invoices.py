@@ -96,6 +96,8 @@ def _content(request: Request) -> bytes:
     if isinstance(data, bytes):
         return data
     # A request without a body is an empty form, whatever it was meant to be.
+    if not (request.content_type or "").startswith("multipart/"):
+        return b""
     form = InvoiceFile(data=data if isinstance(data, QueryDict) else {})
     form.is_valid(raise_exception=True)
     content: bytes = form.validated_data["file"].read()
