@@ -154,7 +154,7 @@ def tell(alert: Alert) -> None:
 
 def key_of(kind: str, alert: int, to: str) -> str:
     """Return what names an alert's message to one address; without one, its beginning."""
-    return f"{kind}:{alert}:{to}"[:200]
+    return f"{kind}:{alert}:{to}"
 
 
 def _is_heard(budget: Budget) -> bool:

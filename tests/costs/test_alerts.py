@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from costs.alerts.crossings import notice, notice_forecasts
+from costs.alerts.crossings import notice, notice_forecasts, tell
 from costs.alerts.letters import letter
 from costs.alerts.sending import HANDLERS, slack_text
 from costs.models import Alert, Budget
@@ -172,6 +172,15 @@ def test_without_addresses_every_owner_who_has_one_is_told():
     notice()
     (message,) = OutboxMessage.objects.all()
     assert message.payload["to"] == "ada@example.com"
+
+
+def test_long_addresses_that_begin_alike_are_both_told_once():
+    told = [f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 50}{n}.example" for n in "12"]
+    spend(budget(alert_steps=[50], alert_emails=told, alert_forecast=False), 60)
+    (alert,) = notice()
+    assert {m.payload["to"] for m in OutboxMessage.objects.all()} == set(told)
+    tell(alert)
+    assert OutboxMessage.objects.count() == 2
 
 
 @pytest.mark.parametrize("phase", ["greeting", "mail", "rcpt", "data", "end"])
