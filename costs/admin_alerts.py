@@ -91,12 +91,15 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         for kind in CHANNELS:
             mine |= Q(dedup_key__startswith=key_of(kind, alert.pk, ""))
         messages = OutboxMessage.objects.filter(mine).order_by("id")
-        rows = [(_whom(each), _state(each)) for each in messages]
+        rows = [
+            (_t("%(label)s:") % {"label": _whom(each)}, _state(each))
+            for each in messages
+        ]
         if not rows:
             return _(
                 "Nobody: it is muted or the demo's, or neither mail nor Slack is set up."
             )
-        return format_html_join("", "<div>{}: {}</div>", rows)
+        return format_html_join("", "<div>{} {}</div>", rows)
 
 
 def _whom(message: OutboxMessage) -> str:

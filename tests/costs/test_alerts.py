@@ -315,6 +315,8 @@ def test_a_letter_is_french_for_the_french():
     assert written.title.startswith("Le budget «")
     assert "80" in written.title
     assert "sont dépensés" in written.text
+    assert "\u202f: http" in written.text
+    assert ": http" not in written.text.replace("\u202f: http", "")
     assert 'lang="fr"' in written.html
 
 
