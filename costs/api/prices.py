@@ -70,6 +70,11 @@ class PriceSerializer(StrictSerializer):
         help_text="Take the price although it looks like a slip of units.",
     )
     created_at = serializers.DateTimeField(read_only=True)
+    confirmed_at = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="When an import last said the same of it.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the rates of tokens, by the names that the price table has."""

@@ -14,6 +14,7 @@ class Price(models.Model):
 
     Rates are USD per token; `schedule` holds what replaces them: context tiers,
     service tiers and regional multipliers, in the shape of the price table's rows.
+    confirmed_at: when an import last said the same; it changes no bill.
     """
 
     model = models.TextField(_("model"), help_text=_("provider/name"))
@@ -30,6 +31,7 @@ class Price(models.Model):
     schedule = models.JSONField(_("tiers"), default=dict, blank=True)
     source = models.CharField(_("source"), max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
+    confirmed_at = models.DateTimeField(_("confirmed"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("price")
