@@ -32,6 +32,7 @@ _USUAL = column(Alert, "usual_usd", formats.money)
 class AlertAdmin(ReadOnly, SafeModelAdmin):
     """Alerts, newest first."""
 
+    empty_text = _("No budget has crossed a step, and no hour was unusual.")
     list_display = ("crossed_at", "about", "what", "step_text", _SPENT, _LIMIT)
     list_filter = (("kind", ChoicesDropdownFilter),)
     search_fields = ("name",)
