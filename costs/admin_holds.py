@@ -48,9 +48,9 @@ class HoldAdmin(ReadOnly, SafeModelAdmin):
         _name_budgets(listed.result_list)
         return listed
 
-    def get_object(self, *args: Any, **kwargs: Any) -> Hold | None:
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
         """Return a hold with the names of its budgets."""
-        hold: Hold | None = super().get_object(*args, **kwargs)
+        hold: Any = super().get_object(*args, **kwargs)
         _name_budgets([hold] if hold else [])
         return hold
 

@@ -98,7 +98,7 @@ def projected(
         if now - starts < dt.timedelta(FEWEST_DAYS):
             return None
         return at_this_pace(spent, (now - starts) / (ends - starts))
-    return said and said.usd
+    return None if said is None else said.usd
 
 
 def _by_weekdays(

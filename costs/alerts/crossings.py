@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -117,7 +117,7 @@ def _will_cross(
     said = projected(budget, spent=spent, starts=start, ends=end, now=now)
     if said is None or said <= budget.limit_usd:
         return []
-    values = {
+    values: dict[str, Any] = {
         "budget": budget.pk,
         "name": budget.name,
         "start": start,
