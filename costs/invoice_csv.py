@@ -11,9 +11,10 @@ from typing import Final, NoReturn
 
 from django.utils.translation import gettext as _
 
-from devora_ops.common.errors import DevoraError, Unprocessable
+from devora_ops.common.errors import DevoraError, PayloadTooLarge, Unprocessable
 from devora_ops.common.text import TextRefused, clean_name
 
+MOST_BYTES: Final = 5 * 2**20
 MOST_ROWS: Final = 50_000
 _COLUMNS: Final[Mapping[str, frozenset[str]]] = {
     "date": frozenset({"date", "day", "usagedate", "billingdate"}),
@@ -51,8 +52,10 @@ def read_invoice(content: bytes) -> list[InvoiceLine]:
 
     Columns stand in any order and under several spellings (`Amount (USD)`, `cost_usd`);
     those that are not known are passed over. Raises Unprocessable with the line's
-    number in `extra`, NoCsv.
+    number in `extra`, NoCsv, PayloadTooLarge.
     """
+    if len(content) > MOST_BYTES:
+        raise PayloadTooLarge(_("An invoice has at most 5 MB."), param="file")
     if content.startswith(_BINARY):
         raise NoCsv(_("This is no CSV file: save the sheet as CSV, in UTF-8."))
     rows = _rows(content)

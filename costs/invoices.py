@@ -74,12 +74,18 @@ def compare_invoice(invoice: Sequence[InvoiceLine], *, zone: ZoneInfo) -> Report
             code="range_too_long",
             param="file",
         )
-    start, end = (
-        dt.datetime.combine(day, dt.time(), tzinfo=zone) for day in (first, last + _DAY)
-    )
+    start, end = day_in(zone, first)[0], day_in(zone, last)[1]
     with reading_at_most():
         ledger = _ledger(Slice(start, end, {}), zone)
     return Report(first, last, reconcile(invoice, ledger))
+
+
+def day_in(zone: ZoneInfo, day: dt.date) -> tuple[dt.datetime, dt.datetime]:
+    """Return when a day begins and ends in a zone."""
+    begins, ends = (
+        dt.datetime.combine(each, dt.time(), tzinfo=zone) for each in (day, day + _DAY)
+    )
+    return begins, ends
 
 
 def _ledger(part: Slice, zone: ZoneInfo) -> dict[Key, Recorded]:

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from costs.invoice_csv import read_invoice
+from costs.invoice_csv import MOST_BYTES, read_invoice
 from costs.invoices import compare_invoice
 from costs.reconciling import CAUSES
 from devora_ops.common.errors import PayloadTooLarge
@@ -21,7 +21,6 @@ from devora_ops.common.rest.fields import MoneyField, StrictSerializer, TimeZone
 from devora_ops.common.rest.parameters import read
 from devora_ops.common.rest.parsers import CSVParser
 
-MOST_BYTES = 5 * 2**20
 _UTC = ZoneInfo("UTC")
 
 
