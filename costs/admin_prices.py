@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from costs.admin_price_import import import_view
+from costs.admin_reprice import reprice_view
 from costs.forms import PriceForm
 from costs.models import Price
 from costs.price_importing import doubts_about
@@ -18,6 +19,7 @@ from devora_ops.common import formats
 from devora_ops.common.columns import column
 from devora_ops.common.forms import SafeModelAdmin
 from devora_ops.common.rest.middleware import request_id
+from devora_ops.common.roles import OWNER, reaches
 
 _RATES: Final = {
     **{name: column(Price, name, formats.per_million) for name in PER_TOKEN},
@@ -39,7 +41,7 @@ class PriceAdmin(SafeModelAdmin):
 
     form = PriceForm
     actions = None
-    actions_list = ("import_prices",)
+    actions_list = ("import_prices", "reprice")
     list_before_template = "admin/costs/price_notices.html"
     list_display = ("model", "valid_from", "input_rate", "output_rate", "source")
     search_fields = ("model",)
@@ -65,7 +67,11 @@ class PriceAdmin(SafeModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the book below what is wrong with it."""
-        context = {**(extra_context or {}), "notices": notices()}
+        context = {
+            **(extra_context or {}),
+            "notices": notices(),
+            "may_reprice": self.has_reprice_permission(request),
+        }
         return super().changelist_view(request, context)
 
     def get_fieldsets(self, request: HttpRequest, obj: Price | None = None) -> Any:
@@ -92,6 +98,21 @@ class PriceAdmin(SafeModelAdmin):
         """Ask for a file, show what it would change, and import it."""
         context = {**self.admin_site.each_context(request), "opts": self.opts}
         return import_view(request, context, "admin:costs_price_changelist")
+
+    def has_reprice_permission(self, request: HttpRequest) -> bool:
+        """Who changes what all past bills come to is an Owner."""
+        return reaches(getattr(request.user, "role", None), OWNER)
+
+    @action(  # type: ignore[untyped-decorator]
+        description=_("Reprice calls"),
+        url_path="reprice",
+        permissions=["reprice"],
+        icon="price_change",
+    )
+    def reprice(self, request: HttpRequest) -> HttpResponse:
+        """Ask for calls, show what they cost by today's book, and post the difference."""
+        context = {**self.admin_site.each_context(request), "opts": self.opts}
+        return reprice_view(request, context, "admin:costs_price_changelist")
 
     @admin.display(description=_("input, $/M"))
     def input_rate(self, price: Price) -> str:
