@@ -19,6 +19,7 @@ from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.postgres import connect
 from llm.gateway.bounds import text_size
 from llm.gateway.breaker import COOL_DOWN_S
+from llm.gateway.call import usd
 from llm.gateway.health import PAUSE_S, SharedState, load_breakers
 from llm.gateway.market import load_latencies
 from llm.gateway.planning import Plan, make_plan
@@ -153,10 +154,10 @@ def _step(scene: _Scene, who: Who, first: Plan, plan: Plan) -> dict[str, Any] | 
 
 
 def _shown(scene: _Scene, target: Target, asked: Asked) -> dict[str, Any]:
-    usd = scene.usd(target, asked.input_tokens, asked.output_tokens)
+    expected = scene.usd(target, asked.input_tokens, asked.output_tokens)
     return {
         "model": target.model,
-        "expected_usd": None if usd is None else f"{usd:f}",
+        "expected_usd": None if expected is None else usd(expected),
         "latency_ms": scene.latency_ms(target),
         "breaker": scene.state(target),
         "left_alone": scene.left_alone(target),
