@@ -16,8 +16,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminTextInputWidget
 
@@ -35,11 +34,11 @@ log = logging.getLogger("[Web]")
 _SHOWN: Final = 500
 _CAUSES: Final[dict[Cause, str | Promise]] = {
     "": "",
-    "model_unknown": _lazy("We have recorded no call of this model."),
-    "unpriced": _lazy("Some attempts have no price here."),
-    "time_zone": _lazy("A day beside it makes up for this: another time zone?"),
-    "estimated": _lazy("The usage of some attempts is an estimate."),
-    "unexplained": _lazy("Nothing that we know explains it."),
+    "model_unknown": gettext_lazy("We have recorded no call of this model."),
+    "unpriced": gettext_lazy("Some attempts have no price here."),
+    "time_zone": gettext_lazy("A day beside it makes up for this: another time zone?"),
+    "estimated": gettext_lazy("The usage of some attempts is an estimate."),
+    "unexplained": gettext_lazy("Nothing that we know explains it."),
 }
 
 
@@ -47,8 +46,8 @@ class InvoiceForm(forms.Form):
     """Which file, and whose days its lines are."""
 
     file = forms.FileField(
-        label=_lazy("File"),
-        help_text=_lazy(
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy(
             "CSV with the columns date, model, amount_usd and, if you like, provider; "
             "at most 5 MB and 92 days."
         ),
@@ -56,10 +55,12 @@ class InvoiceForm(forms.Form):
         allow_empty_file=True,
     )
     time_zone = forms.CharField(
-        label=_lazy("Time zone"),
+        label=gettext_lazy("Time zone"),
         initial="UTC",
         max_length=64,
-        help_text=_lazy("Of the invoice's days; most providers count them in UTC."),
+        help_text=gettext_lazy(
+            "Of the invoice's days; most providers count them in UTC."
+        ),
         widget=UnfoldAdminTextInputWidget,
     )
 
