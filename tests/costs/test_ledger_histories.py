@@ -45,6 +45,7 @@ async def books(url: str) -> AsyncIterator[Books]:
 
 
 def found() -> list[str]:
+    connection.close()  # of this thread, whose last one another test may have ended
     with connection.cursor():  # opened here, in the thread that asks
         return list(discrepancies())
 
