@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.db import connection, transaction
@@ -76,12 +76,20 @@ VALUES ({", ".join(["%s"] * (len(_KEY) + 4))})
 
 
 _ADDED = sql.SQL(
-    "SELECT coalesce(sum(cost_usd), 0) FROM costs_adjustment"
+    "SELECT coalesce(sum(cost_usd), 0), coalesce(sum(unpriced), 0)::int"
+    " FROM costs_adjustment"
     " WHERE bucket >= %(start)s AND bucket < %(end)s AND {}"
 )
 
 
-def adjusted(part: Slice) -> Decimal:
+class Adjusted(NamedTuple):
+    """What adjustments add to a slice: to its cost, and to its attempts without one."""
+
+    cost_usd: Decimal
+    unpriced: int
+
+
+def adjusted(part: Slice) -> Adjusted:
     """Return what adjustments have added to a slice; its where has columns of _KEY."""
     named = [
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name))
@@ -91,8 +99,7 @@ def adjusted(part: Slice) -> Decimal:
     wide = part.widened()
     with connection.cursor() as cursor:
         cursor.execute(query, {"start": wide.start, "end": wide.end, **part.where})
-        added: Decimal = cursor.fetchone()[0]
-    return added
+        return Adjusted(*cursor.fetchone())
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ _USUAL = column(Alert, "usual_usd", formats.money)
 class AlertAdmin(ReadOnly, SafeModelAdmin):
     """Alerts, newest first."""
 
+    empty_text = _("No budget has crossed a step, and no hour was unusual.")
     list_display = ("crossed_at", "about", "what", "step_text", _SPENT, _LIMIT)
     list_filter = (("kind", ChoicesDropdownFilter),)
     search_fields = ("name",)
@@ -91,12 +92,15 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         for kind in CHANNELS:
             mine |= Q(dedup_key__startswith=key_of(kind, alert.pk, ""))
         messages = OutboxMessage.objects.filter(mine).order_by("id")
-        rows = [(_whom(each), _state(each)) for each in messages]
+        rows = [
+            (_t("%(label)s:") % {"label": _whom(each)}, _state(each))
+            for each in messages
+        ]
         if not rows:
             return _(
                 "Nobody: it is muted or the demo's, or neither mail nor Slack is set up."
             )
-        return format_html_join("", "<div>{}: {}</div>", rows)
+        return format_html_join("", "<div>{} {}</div>", rows)
 
 
 def _whom(message: OutboxMessage) -> str:

@@ -243,6 +243,7 @@ class FactAdmin(ReadOnly, SafeModelAdmin):
 class CallAdmin(FactAdmin):
     """Calls, newest first."""
 
+    empty_text = _("There is no call yet.")
     list_display = (
         "began",
         "outcome",
@@ -316,6 +317,7 @@ class CallAdmin(FactAdmin):
 class AttemptAdmin(FactAdmin):
     """Upstream tries, newest first."""
 
+    empty_text = _("No model was asked yet.")
     list_display = (
         "began",
         "state",

@@ -107,7 +107,8 @@ def _shown(
             }
             for each in sorted(found.rows, key=lambda r: VERDICTS.index(r.verdict))
         ],
-        "can_import": bool(found.written()) and not found.counts["invalid"],
+        "can_import": not found.counts["invalid"],
+        "says_the_same": not found.written(),
         "list": sealed,
         "refusal": refusal,
     }
@@ -137,6 +138,8 @@ def _confirm(
     told = ngettext(
         "%(count)s price was imported.", "%(count)s prices were imported.", len(made)
     )
+    if not made:
+        told = gettext("The book said all of this already: it is confirmed.")
     messages.success(request, told % {"count": len(made)})
     return HttpResponseRedirect(reverse(done_url))
 

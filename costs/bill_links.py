@@ -25,13 +25,18 @@ def links(period: Slice, term: Term) -> Links:
     part = term.name if is_apart else BillPart.ANSWERS.value
     start, end = _written(period.start), _written(period.end)
     rest = {"from": start, "to": end, "part": part, **period.where}
-    page = {"since": f"{start}/{end}", "part": part, **period.where}
+    page = {"since": between(period.start, period.end), "part": part, **period.where}
     if term.name == "repricing":  # of whichever part
         del rest["part"], page["part"]
     return Links(
         f"{reverse('costs-attempt-list')}?{urlencode(rest)}",
         f"{reverse('admin:costs_attempt_changelist')}?{urlencode(page)}",
     )
+
+
+def between(start: dt.datetime, end: dt.datetime) -> str:
+    """Return what the lists of calls and attempts take for a period; end is exclusive."""
+    return f"{_written(start)}/{_written(end)}"
 
 
 def _written(moment: dt.datetime) -> str:

@@ -105,9 +105,9 @@ def _read(period: Slice, timeout_ms: int) -> PeriodBill:
         repriced = adjusted(period)
     return PeriodBill(
         period,
-        _bill(groups, hits, repriced),
+        _bill(groups, hits, repriced.cost_usd),
         attempts=sum(group.attempts for group in groups),
-        unpriced=sum(group.unpriced for group in groups),
+        unpriced=sum(group.unpriced for group in groups) + repriced.unpriced,
         estimated=sum(group.estimated for group in groups),
     )
 

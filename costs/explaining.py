@@ -68,6 +68,11 @@ class ModelUse:
         """Calls that it was asked for."""
         return self.answers + self.hits
 
+    @property
+    def whole_input(self) -> int:
+        """All tokens that went in; no part of them is larger than the whole."""
+        return max(self.input_tokens, self.read_tokens + self.written_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Bill:
@@ -209,7 +214,7 @@ def _factors(
         _known(*map(_prices, uses)),
         volumes,
         _known(*(_per(u.calls, all_) for u, all_ in zip(uses, volumes, strict=True))),
-        _known(*(_per(use.input_tokens, use.answers) for use in uses)),
+        _known(*(_per(use.whole_input, use.answers) for use in uses)),
         _known(*(_per(use.output_tokens, use.answers) for use in uses)),
         _caches(*uses),
     )
@@ -232,8 +237,8 @@ def _caches(before: ModelUse, after: ModelUse) -> tuple[_Cache, _Cache]:
     uses = (before, after)
     columns = (
         _known(*(_per(use.answers, use.calls) for use in uses)),
-        _share(*(_per(use.read_tokens, use.input_tokens) for use in uses)),
-        _share(*(_per(use.written_tokens, use.input_tokens) for use in uses)),
+        _share(*(_per(use.read_tokens, use.whole_input) for use in uses)),
+        _share(*(_per(use.written_tokens, use.whole_input) for use in uses)),
     )
     first, second = (_Cache(*row) for row in zip(*columns, strict=True))
     return first, second
@@ -253,14 +258,11 @@ def _prices(use: ModelUse) -> _Prices | None:
     if not use.answers:
         return None
     book = _book(use)
-    # Of no input there is no share: what a usage says of it all the same is not weighed.
-    read, written = (
-        (use.read_tokens, use.written_tokens) if use.input_tokens else (0, 0)
-    )
+    plain = use.whole_input - use.read_tokens - use.written_tokens
     by_book = (
-        (use.input_tokens - read - written) * book.plain
-        + read * book.read
-        + written * book.written
+        plain * book.plain
+        + use.read_tokens * book.read
+        + use.written_tokens * book.written
         + use.output_tokens * book.output
         + use.answers * book.answer
     )

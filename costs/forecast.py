@@ -116,9 +116,9 @@ def forecast(
 def at_this_pace(spent: Decimal, passed: float) -> Decimal | None:
     """Return what a period costs if its rest goes as its beginning went.
 
-    For alerts, which look every few seconds. passed: the part of the period that is
-    over, 0 to 1. None while it is too early to tell, which in a month is its first three
-    days, and while nothing was spent.
+    For what has no sums by day. passed: the part of the period that is over, 0 to 1.
+    None while it is too early to tell, which in a month is its first three days, and
+    while nothing was spent.
     """
     if passed < TOO_EARLY or not spent:
         return None

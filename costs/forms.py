@@ -1,5 +1,6 @@
 """The admin's forms of budgets and prices."""
 
+import re
 from decimal import Decimal
 from typing import Any, Final
 
@@ -9,18 +10,35 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, connection, transaction
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from costs.models import Budget, Price
-from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN
+from costs.price_rows import EACH, MODEL_NAME, PER_TOKEN, RATES
+from costs.price_sanity import slips
+from costs.pricing import ScheduleInvalid
 from costs.targets import target_faults
 from devora_ops.common.time_zones import UnknownTimeZone, time_zone
 
 _MILLION = Decimal(1_000_000)
 _DEAREST = Decimal(1_000_000)
+_PLAIN = re.compile(r"[-+]?[0-9]*\.?[0-9]*")
 
 
-class MoneyField(forms.DecimalField):
+class PlainDecimalField(forms.DecimalField):
+    """A number in plain digits: 1e3 and Arabic digits are no amounts, as over REST."""
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
+        """Return the number."""
+        if isinstance(value, str) and not _PLAIN.fullmatch(value.strip()):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
+
+
+class MoneyField(PlainDecimalField):
     """An amount in USD, shown with cents and without the zeros that a column adds."""
 
     widget = UnfoldAdminDecimalFieldWidget
@@ -81,6 +99,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             model_field = Budget._meta.get_field(name)
             self.fields[name] = SimpleArrayField(
                 base,
+                initial=model_field.get_default(),  # type: ignore[union-attr]
                 max_length=model_field.size,  # type: ignore[union-attr]
                 required=False,
                 label=capfirst(model_field.verbose_name),  # type: ignore[union-attr]
@@ -128,7 +147,7 @@ class BudgetPreviewForm(BudgetForm):
         """Leave the name alone."""
 
 
-class RateField(forms.DecimalField):
+class RateField(PlainDecimalField):
     """A price in USD. million: typed per million tokens, stored per token."""
 
     widget = UnfoldAdminDecimalFieldWidget
@@ -165,6 +184,12 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=_("provider/name"),
         widget=UnfoldAdminTextInputWidget,
     )
+    confirmed = forms.BooleanField(
+        label=_("It is meant"),
+        required=False,
+        help_text=_("Asked for only where a price looks like a slip of units."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
 
     class Meta:
         model = Price
@@ -172,7 +197,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*PER_TOKEN, *EACH):
+        for name in RATES:
             if name in self.fields:
                 label = self.fields[name].label
                 self.fields[name] = RateField(million=name in PER_TOKEN, label=label)
@@ -185,11 +210,19 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
     def clean(self) -> dict[str, Any]:
-        """Ask for a rate at least: $0 is a price, an empty row is none."""
+        """Ask for a rate at least, and for a yes to what looks like a slip."""
         cleaned = super().clean() or self.cleaned_data
-        rates = [cleaned.get(name) for name in (*PER_TOKEN, *EACH)]
-        if not self.errors and all(rate is None for rate in rates):
+        if self.errors:
+            return cleaned
+        rates = {name: cleaned.get(name) for name in RATES}
+        if all(rate is None for rate in rates.values()):
             raise ValidationError(
                 _("Enter a rate; 0 for what is free."), code="required"
             )
+        try:
+            told = list(slips(rates, cleaned.get("schedule") or {}))
+        except ScheduleInvalid:
+            told = []  # the model says what is wrong with it
+        if told and not cleaned.get("confirmed"):
+            self.add_error("confirmed", told)
         return cleaned

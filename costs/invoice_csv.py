@@ -11,9 +11,10 @@ from typing import Final, NoReturn
 
 from django.utils.translation import gettext as _
 
-from devora_ops.common.errors import DevoraError, InvalidRequest
+from devora_ops.common.errors import DevoraError, PayloadTooLarge, Unprocessable
 from devora_ops.common.text import TextRefused, clean_name
 
+MOST_BYTES: Final = 5 * 2**20
 MOST_ROWS: Final = 50_000
 _COLUMNS: Final[Mapping[str, frozenset[str]]] = {
     "date": frozenset({"date", "day", "usagedate", "billingdate"}),
@@ -50,9 +51,11 @@ def read_invoice(content: bytes) -> list[InvoiceLine]:
     """Return the lines of an invoice; all of them, or none.
 
     Columns stand in any order and under several spellings (`Amount (USD)`, `cost_usd`);
-    those that are not known are passed over. Raises InvalidRequest with the line's
-    number in `extra`, NoCsv.
+    those that are not known are passed over. Raises Unprocessable with the line's
+    number in `extra`, NoCsv, PayloadTooLarge.
     """
+    if len(content) > MOST_BYTES:
+        raise PayloadTooLarge(_("An invoice has at most 5 MB."), param="file")
     if content.startswith(_BINARY):
         raise NoCsv(_("This is no CSV file: save the sheet as CSV, in UTF-8."))
     rows = _rows(content)
@@ -92,6 +95,8 @@ def _places(number: int, header: Sequence[str]) -> dict[str, int]:
     """Return where each column stands."""
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         _refuse(number, _("Separate the columns by commas."), "delimiter")
+    if not all(cell.strip() for cell in header):
+        _refuse(number, _("A column of the header has no name."), "invalid_header")
     places: dict[str, int] = {}
     for place, cell in enumerate(header):
         spelling = re.sub(r"[^a-z]", "", cell.lower())
@@ -140,6 +145,8 @@ def _name(number: int, text: str) -> str:
 
 
 def _amount(number: int, text: str) -> Decimal:
+    if not text:
+        _refuse(number, _("The amount is missing."), "blank")
     if not _AMOUNT.fullmatch(text):
         told = _("Write the amount as plain dollars, such as 12.50, up to nine places.")
         _refuse(number, told, "invalid_number")
@@ -148,4 +155,4 @@ def _amount(number: int, text: str) -> Decimal:
 
 def _refuse(number: int, told: str, code: str) -> NoReturn:
     message = _("Line %(number)s: %(told)s") % {"number": number, "told": told}
-    raise InvalidRequest(message, code=code, param="file", extra={"line": number})
+    raise Unprocessable(message, code=code, param="file", extra={"line": number})

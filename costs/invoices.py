@@ -14,7 +14,8 @@ from costs.bills import LONGEST, reading_at_most
 from costs.invoice_csv import InvoiceLine
 from costs.reconciling import Comparison, Key, Recorded, reconcile
 from costs.selectors import Slice, attempts_in, spend_by
-from devora_ops.common.errors import InvalidRequest
+from devora_ops.common.errors import Unprocessable
+from devora_ops.common.models import Team
 
 _DAY: Final = dt.timedelta(days=1)
 _EVERY_ROW: Final = 1_000_000
@@ -62,23 +63,29 @@ class Report:
 def compare_invoice(invoice: Sequence[InvoiceLine], *, zone: ZoneInfo) -> Report:
     """Compare an invoice, whose days are those of a zone, with the ledger.
 
-    Raises InvalidRequest for one that reaches further than LONGEST, TooSlow.
+    Raises Unprocessable for one that reaches further than LONGEST, TooSlow.
     """
     days = [line.day for line in invoice]
     first, last = min(days), max(days)
     if last - first >= LONGEST:
-        raise InvalidRequest(
+        raise Unprocessable(
             _("An invoice must not reach over more than %(days)s days.")
             % {"days": LONGEST.days},
             code="range_too_long",
             param="file",
         )
-    start, end = (
-        dt.datetime.combine(day, dt.time(), tzinfo=zone) for day in (first, last + _DAY)
-    )
+    start, end = day_in(zone, first)[0], day_in(zone, last)[1]
     with reading_at_most():
         ledger = _ledger(Slice(start, end, {}), zone)
     return Report(first, last, reconcile(invoice, ledger))
+
+
+def day_in(zone: ZoneInfo, day: dt.date) -> tuple[dt.datetime, dt.datetime]:
+    """Return when a day begins and ends in a zone."""
+    begins, ends = (
+        dt.datetime.combine(each, dt.time(), tzinfo=zone) for each in (day, day + _DAY)
+    )
+    return begins, ends
 
 
 def _ledger(part: Slice, zone: ZoneInfo) -> dict[Key, Recorded]:
@@ -86,13 +93,20 @@ def _ledger(part: Slice, zone: ZoneInfo) -> dict[Key, Recorded]:
 
     Rollups do not know what was estimated, so that is of a model and not of its day.
     """
-    estimated = attempts_in(part).filter(estimated=True).order_by()
-    guessed = dict(estimated.values_list("model").annotate(Count("pk")))
-    spent = spend_by(("day", "model"), part, zone=zone, limit=_EVERY_ROW)
-    return {
-        (row.keys["day"].date(), row.keys["model"]): Recorded(
-            row.cost_usd, row.unpriced, guessed.get(row.keys["model"], 0)
+    demo = set(Team.objects.filter(is_demo=True).values_list("slug", flat=True))
+    estimated = attempts_in(part).filter(estimated=True).exclude(team__in=demo)
+    counted = estimated.order_by().values_list("model").annotate(Count("pk"))
+    guessed = dict(counted)
+    found: dict[Key, Recorded] = {}
+    by = ("day", "model", "team")
+    for row in spend_by(by, part, zone=zone, limit=_EVERY_ROW):
+        if row.keys["team"] in demo or not row.attempts:
+            continue  # nobody charges for what the demo makes up
+        key = (row.keys["day"].date(), row.keys["model"])
+        before = found.get(key, Recorded())
+        found[key] = Recorded(
+            before.cost_usd + row.cost_usd,
+            before.unpriced + row.unpriced,
+            guessed.get(row.keys["model"], 0),
         )
-        for row in spent
-        if row.attempts
-    }
+    return found

@@ -7,7 +7,13 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
-from costs.forecast import LOOKS_BACK_DAYS, Forecast, forecast
+from costs.forecast import (
+    FEWEST_DAYS,
+    LOOKS_BACK_DAYS,
+    Forecast,
+    at_this_pace,
+    forecast,
+)
 from costs.selectors import Slice, spend_by
 from costs.sources import DimensionsApart
 from devora_ops.common.models import Team
@@ -65,11 +71,41 @@ def budget_forecast(
     """
     if ends is None:
         return None
-    zone = ZoneInfo(budget.time_zone)
     try:
-        days = by_day(scope_of(budget), zone=zone, now=now)
+        return _by_weekdays(budget, spent, ends, now)
     except DimensionsApart:
         return None
+
+
+def projected(
+    budget: Scoped,
+    *,
+    spent: Decimal,
+    starts: dt.datetime,
+    ends: dt.datetime | None,
+    now: dt.datetime,
+) -> Decimal | None:
+    """Return what a budget's period comes to, for an alert; None where nobody can tell.
+
+    It is what the pages say. Where a scope has no sums they say nothing; an alert then
+    goes by the plain pace, for its counter is known all the same.
+    """
+    if ends is None or now >= ends:
+        return None
+    try:
+        said = _by_weekdays(budget, spent, ends, now)
+    except DimensionsApart:
+        if now - starts < dt.timedelta(FEWEST_DAYS):
+            return None
+        return at_this_pace(spent, (now - starts) / (ends - starts))
+    return None if said is None else said.usd
+
+
+def _by_weekdays(
+    budget: Scoped, spent: Decimal, ends: dt.datetime, now: dt.datetime
+) -> Forecast | None:
+    zone = ZoneInfo(budget.time_zone)
+    days = by_day(scope_of(budget), zone=zone, now=now)
     return forecast(
         spent,
         days,

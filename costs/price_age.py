@@ -1,7 +1,8 @@
 """How old the prices of each provider are. No Django: the doctor asks as well.
 
 A row of the shipped table is as old as the table, whenever it was installed; any other
-row is as old as its being entered or imported.
+row is as old as its being entered or imported. An import that says the same of a row
+makes it as young as itself.
 """
 
 import datetime as dt
@@ -15,9 +16,9 @@ from costs import price_table
 OLD: Final = dt.timedelta(days=60)
 
 NEWEST: Final = """
-SELECT split_part(model, '/', 1), max(
+SELECT split_part(model, '/', 1), max(greatest(confirmed_at,
     CASE WHEN source LIKE %(table)s THEN %(collected)s::timestamptz
-         ELSE created_at END)
+         ELSE created_at END))
 FROM costs_price GROUP BY 1 ORDER BY 2, 1 LIMIT 100
 """
 

@@ -70,6 +70,12 @@ class Review:
         """Return the rows that an import writes, once all doubts are settled."""
         return [row for row in self.rows if row.verdict not in ("same", "invalid")]
 
+    def confirmed(self) -> list[KnownPrice]:
+        """Return the prices of the book that the file says the same of."""
+        return [
+            row.current for row in self.rows if row.verdict == "same" and row.current
+        ]
+
 
 def review(
     rows: Iterable[ProposedPrice], book: Iterable[KnownPrice], *, now: dt.datetime

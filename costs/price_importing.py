@@ -17,6 +17,11 @@ from devora_ops.common.errors import Unprocessable
 _MOST_TOLD = 20
 # Two imports at once would each supersede what neither has seen.
 _ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('costs.price_import'))"
+_CONFIRM = """
+UPDATE costs_price AS p SET confirmed_at = now()
+FROM unnest(%s::text[], %s::timestamptz[]) AS s(model, valid_from)
+WHERE p.model = s.model AND p.valid_from = s.valid_from
+"""
 
 
 class ImportRefused(Unprocessable):
@@ -38,6 +43,15 @@ def preview(rows: Sequence[ProposedPrice]) -> Review:
     return review(rows, _book(rows), now=timezone.now())
 
 
+def doubts_about(price: Price) -> tuple[str, ...]:
+    """Return what is odd about a price that was just added, beside older ones too."""
+    rates = {name: getattr(price, name) for name in RATES}
+    row = ProposedPrice(0, price.model, rates, price.valid_from, price.schedule)
+    older = [each for each in _book([row]) if each.valid_from < price.valid_from]
+    (found,) = review([row], older, now=price.valid_from).rows
+    return found.sentences if found.verdict == "suspicious" else ()
+
+
 @transaction.atomic
 def import_prices(
     rows: Sequence[ProposedPrice],
@@ -48,6 +62,7 @@ def import_prices(
 ) -> tuple[Review, list[Price]]:
     """Add a price for each row that says something new; all of them, or none.
 
+    Of what the rows say the same, the book says from then on that it is confirmed.
     accept_suspicious: the models whose suspicious rows somebody has confirmed.
     Raises ImportRefused while a row is invalid, or suspicious and not confirmed.
     """
@@ -58,6 +73,7 @@ def import_prices(
     made = Price.objects.bulk_create(map(_price, found.written()))
     for price in made:
         record_price(price, actor=actor, request_id=request_id)
+    _confirm(found.confirmed())
     confirmed = {r.row.model for r in found.rows if r.verdict == "suspicious"}
     audit.record(
         actor=actor,
@@ -68,6 +84,15 @@ def import_prices(
         request_id=request_id,
     )
     return found, made
+
+
+def _confirm(prices: Sequence[KnownPrice]) -> None:
+    if not prices:
+        return
+    models = [price.model for price in prices]
+    moments = [price.valid_from for price in prices]
+    with connection.cursor() as cursor:
+        cursor.execute(_CONFIRM, [models, moments])
 
 
 def _check(found: Review, accepted: Collection[str]) -> None:

@@ -16,19 +16,25 @@ _MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """old: (provider, days) of prices to look after. All are empty when all is well."""
+    """What is wrong with the book; all are empty when all is well.
+
+    old: (provider, days) of prices to look after. late: models that were called before
+    they had a price.
+    """
 
     old: list[tuple[str, int]]
     unpriced: list[Unpriced]
+    late: list[Unpriced]
     drift: list[Drift]
 
 
 def notices() -> Notices:
     """Return what somebody should do about the price book."""
-    now = timezone.now()
+    now, unpriced = timezone.now(), unpriced_models()
     return Notices(
         old=[(a.provider, a.days(now)) for a in price_ages() if a.is_old(now)][:_MOST],
-        unpriced=[each for each in unpriced_models() if not each.priced_now][:_MOST],
+        unpriced=[each for each in unpriced if not each.priced_now][:_MOST],
+        late=[each for each in unpriced if each.priced_now][:_MOST],
         drift=[each for each in _drift() if each.is_beyond][:_MOST],
     )
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from django.utils.translation import gettext as _
 
-from costs.pricing import Rates, ScheduleInvalid, make_price
+from costs.pricing import Rates, ScheduleInvalid
+from costs.schedule_shape import check_schedule
 from devora_ops.common.strict_json import StrictJSONError, loads
 from devora_ops.common.text import TextRefused, clean_name
 
@@ -114,7 +115,11 @@ def _rate(name: str, value: Any, divisor: Decimal | int) -> Decimal | None:
         raise _Refused(_("%(name)s: a price is not below zero.") % {"name": name})
     if amount > _DEAREST:
         raise _Refused(_("%(name)s: that is more than any price.") % {"name": name})
-    return (amount / divisor).quantize(_PLACES)
+    rate = (amount / divisor).quantize(_PLACES)
+    if amount and not rate:  # which nobody said is for nothing
+        told = _("%(name)s: that is less than any price.")
+        raise _Refused(told % {"name": name})
+    return rate
 
 
 def _model(value: Any) -> str:
@@ -157,7 +162,7 @@ def _schedule(value: Any) -> dict[str, Any]:
             told = _("schedule: that is no valid JSON (%(code)s).")
             raise _Refused(told % {"code": reason}) from None
     try:
-        make_price({"id": 0, "schedule": value, **dict.fromkeys(RATES)})
+        check_schedule(value)
     except ScheduleInvalid as error:
         told = _("schedule: %(reason)s.")
         raise _Refused(told % {"reason": error}) from None

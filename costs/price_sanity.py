@@ -13,7 +13,8 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from costs.price_rows import EACH, PER_TOKEN
-from costs.pricing import Rates, Schedule, make_price
+from costs.pricing import Price, Rates, Schedule
+from costs.schedule_shape import check_schedule
 
 Amounts = Mapping[str, Decimal | None]
 
@@ -25,15 +26,34 @@ DEAREST_EACH: Final = Decimal(1)
 OUTPUT_SHARE: Final = Decimal("0.5")
 # Providers halve and double; a price that moves by ten is a slip until somebody says so.
 FAR: Final = Decimal(10)
+# A region costs a tenth more where it costs more at all: 110 is a percentage.
+_MULTIPLIERS: Final = (Decimal("0.5"), Decimal(2))
 _UNIT_SLIP: Final = (Decimal(100_000), Decimal(10_000_000))
 
 
-def oddities(rates: Amounts, schedule: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is odd about a price by itself.
+def slips(rates: Amounts, schedule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no price can be, so that it was typed in another unit.
 
-    rates: USD per token and each. schedule: as `make_price` takes it.
+    rates: USD per token and each. schedule: as `check_schedule` takes it.
     """
     yield from _outside(rates)
+    price = check_schedule(schedule)
+    for name, tier in _tiers(price):
+        found = {each: getattr(tier, each) for each in PER_TOKEN}
+        for sentence in _outside(found):
+            yield f"{name}: {sentence}"
+    low, high = _MULTIPLIERS
+    for region, factor in price.regions.items():
+        if not low <= factor <= high:
+            told = _(
+                "%(region)s would cost %(factor)s times as much: 1.1 is a tenth more."
+            )
+            yield told % {"region": region, "factor": factor}
+
+
+def oddities(rates: Amounts, schedule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is odd about a price by itself; `slips` are among it."""
+    yield from slips(rates, schedule)
     yield from _free_of_charge(rates)
     plain_in, plain_out = rates.get("input"), rates.get("output")
     if plain_in and plain_out and plain_out < plain_in * OUTPUT_SHARE:
@@ -41,10 +61,6 @@ def oddities(rates: Amounts, schedule: Mapping[str, Any]) -> Iterator[str]:
     read = rates.get("cache_read")
     if plain_in is not None and read is not None and read > plain_in:
         yield _("A cached read costs more than plain input.")
-    for name, tier in _tiers(schedule):
-        found = {each: getattr(tier, each) for each in PER_TOKEN}
-        for sentence in _outside(found):
-            yield f"{name}: {sentence}"
 
 
 def changes(new: Amounts, old: Amounts) -> Iterator[str]:
@@ -105,10 +121,8 @@ def _free_of_charge(rates: Amounts) -> Iterator[str]:
         yield _("Its tokens would be free.")
 
 
-def _tiers(schedule: Mapping[str, Any]) -> Iterator[tuple[str, Rates]]:
-    """Yield each set of rates of a schedule that can be read, with its name."""
-    none = dict.fromkeys((*PER_TOKEN, *EACH))
-    price = make_price({"id": 0, "schedule": schedule, **none})
+def _tiers(price: Price) -> Iterator[tuple[str, Rates]]:
+    """Yield each set of rates of a price's schedule, with its name."""
     yield from _above("", price.standard)
     for name, tier in price.service_tiers.items():
         yield name, tier.base

@@ -7,6 +7,7 @@ from typing import Any
 
 NINE_PLACES = Decimal("0.000000001")
 _ZERO = Decimal(0)
+_MOST = Decimal(1_000_000)  # of a rate in USD: beyond it a cost has no nine places
 _INPUT_KINDS = (
     "cache_write_1h",
     "cache_write_5m",
@@ -325,9 +326,10 @@ def _rates(prices: Mapping[str, Any], base: Rates | None = None) -> Rates:
 
 
 def _amount(value: Any) -> Decimal:
-    amount = Decimal(value)
-    if not amount.is_finite() or amount < 0:
-        raise ScheduleInvalid(f"{value} is no amount")
+    # The float that a JSON number became is not what was written; its shortest text is.
+    amount = Decimal(repr(value) if isinstance(value, float) else value)
+    if isinstance(value, bool) or not amount.is_finite() or not 0 <= amount <= _MOST:
+        raise ScheduleInvalid(f"{str(value)[:50]} is no amount")
     return amount
 
 

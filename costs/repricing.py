@@ -45,9 +45,8 @@ class StoredAttempt:
         long = _count(raw, "cache_creation", "ephemeral_1h_input_tokens")
         long = min(long, self.cache_write_tokens)
         plain = self.input_tokens - self.cache_read_tokens - self.cache_write_tokens
-        audio_in = min(_count(raw, "prompt_tokens_details", "audio_tokens"), plain)
-        audio_out = _count(raw, "completion_tokens_details", "audio_tokens")
-        audio_out = min(audio_out, self.output_tokens)
+        audio_in = min(_audio(raw, "prompt", "input"), plain)
+        audio_out = min(_audio(raw, "completion", "output"), self.output_tokens)
         return Usage(
             input=plain - audio_in,
             cache_read=self.cache_read_tokens,
@@ -111,6 +110,11 @@ def _told(attempt: StoredAttempt) -> tuple[str, str]:
 
 def _cost(price: Price, usage: Usage, tier: str, region: str) -> Decimal:
     return price.cost(usage, service_tier=tier, region=region)
+
+
+def _audio(raw: Mapping[str, Any], *sides: str) -> int:
+    """Return the audio tokens of a side, which chat and Responses name each their way."""
+    return max(_count(raw, f"{side}_tokens_details", "audio_tokens") for side in sides)
 
 
 def _count(raw: Mapping[str, Any], part: str, name: str) -> int:

@@ -7,9 +7,10 @@ from django.utils.translation import gettext as _
 
 from costs.models import Budget, Price
 from costs.price_rows import MODEL_NAME, RATES
+from costs.price_sanity import slips
 from costs.targets import target_faults
 from devora_ops.common import audit
-from devora_ops.common.errors import Conflict, InvalidRequest
+from devora_ops.common.errors import Conflict, InvalidRequest, Unprocessable
 
 _FIELDS: Final = (
     "name",
@@ -73,8 +74,14 @@ def delete_budget(budget: Budget, *, actor: str, request_id: str = "") -> None:
 
 
 @transaction.atomic
-def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
-    """Add a price, which is in force from its moment on. Raises ValidationError."""
+def add_price(
+    *, actor: str, request_id: str = "", confirmed: bool = False, **fields: Any
+) -> Price:
+    """Add a price, which is in force from its moment on.
+
+    confirmed: somebody has said that it is meant, though it looks like a slip.
+    Raises ValidationError, Unprocessable.
+    """
     price = Price(**fields)
     if not MODEL_NAME.fullmatch(price.model):
         raise InvalidRequest(_("Write it as provider/name."), param="model")
@@ -83,6 +90,11 @@ def add_price(*, actor: str, request_id: str = "", **fields: Any) -> Price:
     if Price.objects.filter(model=price.model, valid_from=price.valid_from).exists():
         raise Conflict(_("There is one like this already."), param="valid_from")
     price.full_clean(validate_constraints=False)
+    rates = {name: getattr(price, name) for name in RATES}
+    if not confirmed and (told := list(slips(rates, price.schedule))):
+        raise Unprocessable(
+            " ".join(told), code="suspicious", param="confirm", extra={"doubts": told}
+        )
     price.save()
     record_price(price, actor=actor, request_id=request_id)
     return price

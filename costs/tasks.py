@@ -5,7 +5,7 @@ from django.db import connection
 
 from costs.alerts import digests
 from costs.alerts.anomalies import notice_anomalies
-from costs.alerts.crossings import notice
+from costs.alerts.crossings import notice, notice_forecasts
 from costs.alerts.sending import HANDLERS
 from devora_ops.common import outbox
 
@@ -35,6 +35,13 @@ def keep_partitions() -> None:
 def notice_crossings() -> None:
     """Find the steps that budgets have crossed, and have people told at once."""
     if notice():
+        send_alerts.delay()
+
+
+@shared_task(name="costs.notice_forecasts")
+def notice_limits_that_will_not_last() -> None:
+    """Find the budgets that will not last, and have people told at once."""
+    if notice_forecasts():
         send_alerts.delay()
 
 

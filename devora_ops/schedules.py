@@ -19,6 +19,11 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": timedelta(seconds=5),
         "options": {"expires": 5},
     },
+    "notice-forecasts": {
+        "task": "costs.notice_forecasts",
+        "schedule": timedelta(minutes=2),
+        "options": {"expires": 120},
+    },
     "notice-anomalies": {
         "task": "costs.notice_anomalies",
         "schedule": timedelta(minutes=2),

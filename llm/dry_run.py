@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from asgiref.sync import async_to_sync
@@ -12,15 +12,19 @@ from django.conf import settings
 
 from costs.facts import Who
 from costs.pricing import Usage
-from costs.snapshot import PriceBook, load_prices
+from costs.snapshot import PriceBook, load_budgets, load_prices
+from costs.standing import load_used
+from costs.steps import Standings, reached_steps
 from devora_ops.common.crypto import FieldCipher
 from devora_ops.common.postgres import connect
 from llm.gateway.bounds import text_size
 from llm.gateway.breaker import COOL_DOWN_S
+from llm.gateway.call import usd
 from llm.gateway.health import PAUSE_S, SharedState, load_breakers
 from llm.gateway.market import load_latencies
-from llm.gateway.planning import make_plan
+from llm.gateway.planning import Plan, make_plan
 from llm.gateway.routing import EXPLORE, Asked
+from llm.gateway.steps import Steps
 from llm.snapshot import Catalogue, CatalogueLoader, Target
 
 _WHY = {
@@ -33,11 +37,31 @@ _WHY = {
 }
 
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Now(Generic[T]):
+    """A picture that does not change any more."""
+
+    current: T
+
+
+@dataclass(slots=True)
+class _Asking:
+    """A call that is not made; see `llm.gateway.steps.Stepped`."""
+
+    who: Who
+    is_embedding: bool = False
+    budget_step: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """The gateway's pictures at this moment; a market for routing."""
 
     catalogue: Catalogue
+    standings: Standings
     prices: PriceBook
     latencies: Mapping[str, float]
     breakers: Mapping[str, SharedState]
@@ -62,6 +86,10 @@ class _Scene:
             return "its provider refused our credential"
         return ""
 
+    def is_left_alone(self, target: Target) -> bool:
+        """Say whether a target would be asked last."""
+        return bool(self.left_alone(target))
+
     def _is_open(self, name: str, lasts_s: float) -> bool:
         shared = self.breakers.get(name)
         if shared is None or shared.forced:
@@ -85,17 +113,18 @@ def dry_run(body: Mapping[str, Any], *, agent: str, team: str) -> dict[str, Any]
     """
     scene: _Scene = async_to_sync(_scene)()
     asked = Asked(Who(agent=agent, team=team), body, text_size(orjson.dumps(body)))
-    plan = make_plan(scene.catalogue, str(body["model"]), asked, scene)
+    first = make_plan(scene.catalogue, str(body["model"]), asked, scene)
+    steps = Steps(_Now(scene.standings), _Now(scene.catalogue), scene, scene)
+    plan = steps.applied(_Asking(asked.who), first, asked)
     return {
+        "budget_step": _step(scene, asked.who, first, plan),
         "route": plan.route,
         "strategy": plan.strategy,
         "why": _WHY[plan.strategy],
         "probability": plan.probability,
         "targets": [
             _shown(scene, target, asked)
-            for target in sorted(
-                plan.targets, key=lambda it: bool(scene.left_alone(it))
-            )
+            for target in sorted(plan.targets, key=scene.is_left_alone)
         ],
         "left_out": [
             {"model": model, "reason": reason}
@@ -105,11 +134,30 @@ def dry_run(body: Mapping[str, Any], *, agent: str, team: str) -> dict[str, Any]
     }
 
 
+def _step(scene: _Scene, who: Who, first: Plan, plan: Plan) -> dict[str, Any] | None:
+    """Return what a budget does to the request now; None where none does anything.
+
+    first: the plan without budgets; plan: what they leave of it.
+    """
+    verdict = plan.cache_only
+    if plan.instead:
+        verdict = scene.standings.verdict(who, first.targets[0].model)
+    if verdict is None:
+        return None
+    return {
+        "budget": verdict.budget,
+        "name": verdict.name,
+        "step": verdict.action,
+        "at": verdict.at,
+        "routed_to": plan.instead,
+    }
+
+
 def _shown(scene: _Scene, target: Target, asked: Asked) -> dict[str, Any]:
-    usd = scene.usd(target, asked.input_tokens, asked.output_tokens)
+    expected = scene.usd(target, asked.input_tokens, asked.output_tokens)
     return {
         "model": target.model,
-        "expected_usd": None if usd is None else f"{usd:f}",
+        "expected_usd": None if expected is None else usd(expected),
         "latency_ms": scene.latency_ms(target),
         "breaker": scene.state(target),
         "left_alone": scene.left_alone(target),
@@ -120,8 +168,11 @@ async def _scene() -> _Scene:
     connection = await connect(settings.DATABASE_URL, application="devora-dry-run")
     async with connection:
         loader = CatalogueLoader(FieldCipher(settings.DEVORA_FIELD_KEYS))
+        budgets = await load_budgets(connection)
+        used = await load_used(connection, [each.id for each in budgets.stepped])
         return _Scene(
             await loader(connection),
+            Standings(budgets, reached_steps(budgets.stepped, used)),
             await load_prices(connection),
             await load_latencies(connection),
             await load_breakers(connection),

@@ -184,13 +184,12 @@ def _lines(alert: Alert, budget: Budget | None, day: str) -> Iterator[str]:
 
 
 def _runs_out(alert: Alert) -> dt.datetime | None:
-    """Return when the limit is reached at this pace, if that is still to come."""
-    projected, ends = alert.projected_usd, alert.period_end
-    if ends is None or not projected or projected <= alert.limit_usd:
+    """Return when the limit is reached if the rest goes evenly, and is still to come."""
+    projected, ends, spent = alert.projected_usd, alert.period_end, alert.spent_usd
+    if ends is None or not projected or not spent < alert.limit_usd < projected:
         return None
-    share = float(alert.limit_usd / projected)
-    day = alert.period_start + (ends - alert.period_start) * share
-    return day if day > alert.crossed_at else None
+    share = float((alert.limit_usd - spent) / (projected - spent))
+    return alert.crossed_at + (ends - alert.crossed_at) * share
 
 
 def _drivers_of_budget(alert: Alert, budget: Budget) -> Iterator[Driver]:

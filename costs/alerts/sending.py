@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from costs.alerts.crossings import EMAIL, SLACK
 from costs.alerts.digest_letters import digest_letter
 from costs.alerts.digests import DIGEST
-from costs.alerts.letters import Letter, letter
+from costs.alerts.letters import Driver, Letter, letter
 from costs.models import Alert
 from devora_ops.common.models import User
 from devora_ops.common.outbox import Handler, Message, TryLater, Undeliverable
@@ -110,7 +110,7 @@ def slack_text(written: Letter) -> str:
     """Return a letter in Slack's markup."""
     lines = [f"*{_escaped(written.title)}*", *map(_escaped, written.lines)]
     lines += [
-        f"• <{driver.url}|{_escaped(driver.name)}>: {driver.cost} ({driver.share})"
+        f"• {_before_colon(driver)} {driver.cost} ({driver.share})"
         for driver in written.drivers
     ]
     links = {_("See what was spent"): written.overview_url, _("Mute"): written.mute_url}
@@ -118,6 +118,10 @@ def slack_text(written: Letter) -> str:
         " · ".join(f"<{url}|{_escaped(text)}>" for text, url in links.items() if url)
     )
     return "\n".join(lines)
+
+
+def _before_colon(driver: Driver) -> str:
+    return _("%(label)s:") % {"label": f"<{driver.url}|{_escaped(driver.name)}>"}
 
 
 def _escaped(text: str) -> str:

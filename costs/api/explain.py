@@ -82,7 +82,9 @@ class TermSerializer(serializers.Serializer[Term]):
     def get_share(self, term: Term) -> float | None:
         """Return the share of the difference; null when there is none."""
         difference = self._explained.difference_usd
-        return float(term.amount_usd / difference) if difference else None
+        if not difference:
+            return None
+        return float(term.amount_usd / difference) or 0.0  # never -0.0
 
     @extend_schema_field(LinksSerializer)
     def get_before(self, term: Term) -> Any:

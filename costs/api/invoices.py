@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from costs.invoice_csv import read_invoice
+from costs.invoice_csv import MOST_BYTES, read_invoice
 from costs.invoices import compare_invoice
 from costs.reconciling import CAUSES
 from devora_ops.common.errors import PayloadTooLarge
@@ -21,7 +21,6 @@ from devora_ops.common.rest.fields import MoneyField, StrictSerializer, TimeZone
 from devora_ops.common.rest.parameters import read
 from devora_ops.common.rest.parsers import CSVParser
 
-MOST_BYTES = 5 * 2**20
 _UTC = ZoneInfo("UTC")
 
 
@@ -96,6 +95,8 @@ def _content(request: Request) -> bytes:
     if isinstance(data, bytes):
         return data
     # A request without a body is an empty form, whatever it was meant to be.
+    if not (request.content_type or "").startswith("multipart/"):
+        return b""
     form = InvoiceFile(data=data if isinstance(data, QueryDict) else {})
     form.is_valid(raise_exception=True)
     content: bytes = form.validated_data["file"].read()

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from costs.models import Price
+from costs.price_importing import doubts_about
 from costs.pricing import Rates
 from costs.selectors import prices_of
 from costs.services import add_price
@@ -20,6 +21,7 @@ from devora_ops.common.rest.fields import (
     NameField,
     StrictSerializer,
     TextField,
+    TruthField,
 )
 from devora_ops.common.rest.idempotency import idempotent
 from devora_ops.common.rest.middleware import request_id
@@ -62,7 +64,17 @@ class PriceSerializer(StrictSerializer):
     per_request = RateField()
     schedule = serializers.JSONField(required=False)
     source = NameField(default="REST", max_length=200)  # type: ignore[assignment]
+    confirm = TruthField(
+        write_only=True,
+        default=False,
+        help_text="Take the price although it looks like a slip of units.",
+    )
     created_at = serializers.DateTimeField(read_only=True)
+    confirmed_at = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="When an import last said the same of it.",
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """Add the rates of tokens, by the names that the price table has."""
@@ -74,6 +86,16 @@ class PriceSerializer(StrictSerializer):
         if not 2000 <= value.year < 2200:
             raise serializers.ValidationError("That is too far from today.", "range")
         return value
+
+
+class AddedPriceSerializer(PriceSerializer):
+    """A price that was just added; doubts: what is odd about it, in sentences."""
+
+    doubts = serializers.SerializerMethodField()
+
+    def get_doubts(self, price: Price) -> list[str]:
+        """Return what somebody should look at once more."""
+        return list(doubts_about(price))
 
 
 @extend_schema(tags=["prices"])
@@ -90,14 +112,17 @@ class PriceList(generics.ListAPIView[Price]):
         given = read(self.request, PricesQuery)
         return prices_of(given.get("model"), at=given.get("at"))
 
-    @extend_schema(responses={201: PriceSerializer})
+    @extend_schema(responses={201: AddedPriceSerializer})
     @idempotent
     def post(self, request: Request) -> Response:
-        """Add a price."""
+        """Add a price; one that looks like a slip of units is refused unless confirmed."""
         body = PriceSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         fields = {"valid_from": timezone.now(), **body.validated_data}
         made = add_price(
-            actor=caller_name(request), request_id=request_id(request), **fields
+            actor=caller_name(request),
+            request_id=request_id(request),
+            confirmed=fields.pop("confirm"),
+            **fields,
         )
-        return Response(PriceSerializer(made).data, status.HTTP_201_CREATED)
+        return Response(AddedPriceSerializer(made).data, status.HTTP_201_CREATED)

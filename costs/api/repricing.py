@@ -69,7 +69,7 @@ class PriceReprice(APIView):
     """
 
     scopes: ClassVar = {"POST": "admin"}
-    roles: ClassVar = {"POST": "Editor"}
+    roles: ClassVar = {"POST": "Owner"}
 
     @extend_schema(
         request=RepriceSerializer,

@@ -107,6 +107,8 @@ def percent(ratio: float | None, *, places: int = 1) -> str:
     hundredths = Decimal(str(ratio)) * 100
     if hundredths < 100:
         hundredths = min(hundredths, 100 - Decimal(10) ** -places)
+    if not round(hundredths, places):
+        hundredths = Decimal(0)  # and not -0.0
     space = NARROW_SPACE if locale().startswith("fr") else ""
     return f"{decimal(hundredths, places=places)}{space}%"
 

@@ -6,6 +6,7 @@ connection, so that another takes the message when the lease has run out: a job 
 at least once, and twice only where a relay died between doing and saying so.
 """
 
+import hashlib
 import logging
 import time
 import uuid
@@ -27,6 +28,7 @@ _LONGEST: Final = "120s"
 # Short at first, for most failures are over in seconds; a day in all.
 _PAUSES_S: Final = (1, 3, 8, 20, 60, 300, 900, *[3600] * 24)
 _LONGEST_ERROR: Final = 500
+_LONGEST_KEY: Final = 200
 
 _TAKE = """
 UPDATE ops_outboxmessage SET attempts = attempts + 1,
@@ -82,8 +84,16 @@ Handler = Callable[[Message], None]
 
 def put(kind: str, payload: Mapping[str, Any], *, dedup_key: str) -> None:
     """Leave a job; a second one of the same key is the first."""
-    message = OutboxMessage(kind=kind, payload=payload, dedup_key=dedup_key)
+    message = OutboxMessage(kind=kind, payload=payload, dedup_key=_fitting(dedup_key))
     OutboxMessage.objects.bulk_create([message], ignore_conflicts=True)
+
+
+def _fitting(key: str) -> str:
+    """Return a key as the column takes it: of a long one the tail is a digest."""
+    if len(key) <= _LONGEST_KEY:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return key[: _LONGEST_KEY - len(digest)] + digest
 
 
 def relay(handlers: Mapping[str, Handler], *, for_s: float) -> int:

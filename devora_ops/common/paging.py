@@ -1,6 +1,12 @@
 """Paging through tables that nobody wants counted."""
 
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
 from unfold import paginator
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
 
 class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
@@ -13,9 +19,14 @@ class InfinitePaginator(paginator.InfinitePaginator):  # type: ignore[misc]
 
 
 class ReadOnly:
-    """A mixin for admin classes: rows are looked at, never touched."""
+    """A mixin for admin classes: rows are looked at, never touched.
+
+    empty_text: what the list says while there is none, for nobody can create one.
+    """
 
     actions = None
+    change_list_template = "admin/read_only_list.html"
+    empty_text: "_StrPromise" = _("There is nothing here yet.")
 
     def has_add_permission(self, request: object, obj: object = None) -> bool:
         """Nobody adds."""

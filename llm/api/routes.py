@@ -84,13 +84,26 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
+class BudgetStepSerializer(serializers.Serializer[Any]):
+    """What a budget does to the request; cache_only: nobody of the targets is asked."""
+
+    budget = serializers.IntegerField()
+    name = serializers.CharField()
+    step = serializers.ChoiceField(["route_down", "cache_only"])
+    at = serializers.IntegerField(help_text="Percent of the limit.")
+    routed_to = serializers.CharField(
+        allow_blank=True, help_text="The name that stands in for the requested one."
+    )
+
+
 class PlanSerializer(serializers.Serializer[Any]):
     """Who would be asked, in order, with the probability of that first one."""
 
+    budget_step = BudgetStepSerializer(allow_null=True)
     route = serializers.CharField()
     strategy = serializers.CharField()
     why = serializers.CharField()
-    probability = serializers.FloatField()
+    probability = serializers.FloatField(allow_null=True)
     targets = PlannedTargetSerializer(many=True)
     left_out = LeftOutSerializer(many=True)
     default_max_tokens = serializers.IntegerField()

@@ -98,12 +98,15 @@ class Attempt:
             self.counters = await ledger.hold(reservation)
         except BudgetExceeded as error:
             budget = budgets.name(error.extra["budget"])
-            fits = self._largest_max_tokens(Decimal(error.extra["left_usd"]))
+            # A limit may be lowered below what is spent: then nothing is left.
+            left = max(Decimal(error.extra["left_usd"]), Decimal(0))
+            fits = self._largest_max_tokens(left)
             raise BudgetExceeded(
-                f"The budget “{budget}” has ${error.extra['left_usd']} left; this "
+                f"The budget “{budget}” has ${usd(left)} left; this "
                 f"request could cost ${usd(self.amount)}.{_advice(fits)}",
                 extra={
                     **error.extra,
+                    "left_usd": usd(left),
                     "name": budget,
                     "could_cost_usd": usd(self.amount),
                     "largest_max_tokens": fits,

@@ -62,6 +62,11 @@ class Call:
         self.who = self.key.who
         self.id_text = str(self.id)
 
+    @property
+    def is_embedding(self) -> bool:
+        """Whether its answer would fit no other model's index."""
+        return self.format.name == "embeddings"
+
     async def admitted(self) -> None:
         """Wait until the limits have room for the call; raises RateLimited."""
         if self.admission is not None:

@@ -3,14 +3,12 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from costs.standing import StandingWatch
+from costs.facts import Who
 from costs.steps import Standings, Verdict
 from devora_ops.common.errors import BudgetExceeded, InvalidRequest, NotFound
-from devora_ops.common.snapshots import Snapshot
-from llm.gateway.call import Call, usd
-from llm.gateway.health import Health
+from llm.gateway.call import usd
 from llm.gateway.planning import Plan, make_plan
 from llm.gateway.routing import Asked, Market
 from llm.snapshot import Catalogue, Target
@@ -18,17 +16,49 @@ from llm.snapshot import Catalogue, Target
 log = logging.getLogger("[LLM]")
 
 
+Now = TypeVar("Now", covariant=True)
+
+
+class Current(Protocol[Now]):
+    """What knows how something stands now."""
+
+    @property
+    def current(self) -> Now:
+        """Return it."""
+
+
+class LeavesAlone(Protocol):
+    """What knows which targets are asked last."""
+
+    def is_left_alone(self, target: Target) -> bool:
+        """Say whether a target is."""
+
+
+class Stepped(Protocol):
+    """A call as far as budgets' steps go. budget_step: what a step has done to it."""
+
+    budget_step: str
+
+    @property
+    def who(self) -> Who:
+        """Whose it is."""
+
+    @property
+    def is_embedding(self) -> bool:
+        """Whether its answer would fit no other model's index."""
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """Changes the plans of calls that fall under a budget at a step."""
 
-    watch: StandingWatch
-    catalogue: Snapshot[Catalogue]
+    watch: Current[Standings]
+    catalogue: Current[Catalogue]
     market: Market
-    health: Health
+    health: LeavesAlone
     _told: set[tuple[int, str]] = field(default_factory=set)
 
-    def applied(self, call: Call, plan: Plan, asked: Asked) -> Plan:
+    def applied(self, call: Stepped, plan: Plan, asked: Asked) -> Plan:
         """Return the plan that budgets leave a call, and take note of their step.
 
         What is asked first decides. A stand-in that a budget holds back stands in no
@@ -43,7 +73,7 @@ class Steps:
             return _without_held_back(plan, call, standings)
         if verdict.action == "cache_only":
             return _cache_only(plan, call, verdict)
-        if call.format.name == "embeddings":
+        if call.is_embedding:
             return plan
         cheaper = self._cheaper(verdict, plan, asked)
         if cheaper is None:
@@ -121,12 +151,12 @@ def nothing_cached(verdict: Verdict, *, forbidden: bool) -> BudgetExceeded:
     )
 
 
-def _cache_only(plan: Plan, call: Call, verdict: Verdict) -> Plan:
+def _cache_only(plan: Plan, call: Stepped, verdict: Verdict) -> Plan:
     call.budget_step = _header(verdict)
     return replace(plan, cache_only=verdict)
 
 
-def _without_held_back(plan: Plan, call: Call, standings: Standings) -> Plan:
+def _without_held_back(plan: Plan, call: Stepped, standings: Standings) -> Plan:
     first, *others = plan.targets
     free = [each for each in others if standings.verdict(call.who, each.model) is None]
     return _of(plan, [first, *free])

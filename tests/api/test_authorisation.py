@@ -38,7 +38,7 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "costs-price-list": {"GET": READ, "POST": BUDGET},
     "costs-price-import": {"POST": BUDGET},
     "costs-price-unpriced": {"GET": READ},
-    "costs-price-reprice": {"POST": BUDGET},
+    "costs-price-reprice": {"POST": ("Owner", "admin")},
     "costs-price-drift": {"GET": READ},
     "llm-agent-list": {"GET": READ},
     "llm-agent-detail": {"GET": READ},

@@ -1,10 +1,12 @@
 """The explanation of a bill over REST: terms that sum up, and lead to their attempts."""
 
+import datetime as dt
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 
+from costs.adjusting import reprice
 from costs.bills import explained
 from costs.explaining import TERMS
 from costs.models import Price
@@ -176,6 +178,19 @@ def test_what_has_no_price_and_what_is_estimated_is_counted(api):
     record(unpriced, guessed)
     after = answer(api)["after"]
     assert (after["attempts"], after["unpriced"], after["estimated"]) == (2, 1, 1)
+
+
+def test_what_repricing_gave_a_price_is_no_longer_without_one(api):
+    unpriced = settled(APRIL, model="a/new")
+    unpriced.attempts[0].cost_usd = None
+    record(unpriced)
+    Price.objects.create(
+        model="a/new", valid_from=MARCH, input="0.001", output=0, source="list"
+    )
+    reprice("a/new", APRIL, APRIL + dt.timedelta(hours=1), actor="a", dry_run=False)
+    after = answer(api)["after"]
+    assert Decimal(after["cost_usd"]) > 0
+    assert after["unpriced"] == 0
 
 
 def test_no_facts_are_zeros(api):

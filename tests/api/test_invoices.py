@@ -4,7 +4,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from costs.models import Attempt
-from devora_ops.common.models import AuditEntry
+from devora_ops.common.models import AuditEntry, Team
 from tests.api.callers import as_key, codes_of
 from tests.dashboard.ledger import record, settled, utc
 
@@ -123,9 +123,20 @@ def test_what_the_invoice_lacks_is_listed_of_its_own_providers_only(api):
     assert body["ours_usd"] == "3"
 
 
+def test_nobody_charges_for_what_the_demo_makes_up(api):
+    Team.objects.create(slug="play", name="Play", is_demo=True)
+    made_up = spend(1, "7", team="play")
+    made_up.attempts[0].estimated = True
+    record(spend(1, "1"), spend(1, "2", team="work"), made_up)
+    body = compared(api, f"{HEADER}2026-03-01,{MODEL},3.5")
+    assert (body["ours_usd"], body["difference_usd"]) == ("3", "0.5")
+    assert causes(body) == {("2026-03-01", MODEL): "unexplained"}
+
+
 BAD = {
     "G001": ("", "empty_file", 1),
     "G002": (HEADER, "no_rows", 1),
+    "G007": ("date,,model,amount\n2026-03-01,x,m,1", "invalid_header", 1),
     "G013": ("date;model;amount_usd\n2026-03-01;m;1", "delimiter", 1),
     "G022": (f"{HEADER}2026-03-01,{'x' * 200_000},1", "field_too_long", 2),
     "G024": (f"{HEADER}2026-03-01,m,1\n2026-03-01,m", "columns", 3),
@@ -138,7 +149,7 @@ BAD = {
     "G050": (f"{HEADER}2026-03-01,m,-0.01", "invalid_number", 2),
     "G051": (f"{HEADER}2026-03-01,m,1e30", "invalid_number", 2),
     "G052": (f"{HEADER}2026-03-01,m,0.0000000001", "invalid_number", 2),
-    "G053": (f"{HEADER}2026-03-01,m,", "invalid_number", 2),
+    "G053": (f"{HEADER}2026-03-01,m,", "blank", 2),
     "G057": (f"{HEADER}01/02/2026,m,1", "invalid_date", 2),
     "G058": (f"{HEADER}45000,m,1", "invalid_date", 2),
     "G069": (f"{HEADER}2026-03-01,\u202em,1", "control_character", 2),
@@ -155,10 +166,7 @@ BAD = {
 def test_a_bad_file_is_refused_with_the_line(api, name):
     text, code, line = BAD[name]
     refusal = post(api, text)
-    if not text:  # a request without a body has no file either
-        file = SimpleUploadedFile("empty.csv", b"")
-        refusal = api.post(INVOICES, {"file": file}, format="multipart")
-    assert refusal.status_code == 400
+    assert refusal.status_code == 422
     assert codes_of(refusal) == {code}
     (error,) = refusal.json()["errors"]
     assert error["line"] == line
@@ -180,7 +188,10 @@ def test_too_much_is_refused(api):
 
 
 def test_a_request_without_a_file_is_told_so(api):
-    assert codes_of(post(api, "")) == {"required"}
+    assert codes_of(api.post(INVOICES, {}, format="multipart")) == {"required"}
+    empty = {"file": SimpleUploadedFile("empty.csv", b"")}
+    refusal = api.post(INVOICES, empty, format="multipart")
+    assert (refusal.status_code, codes_of(refusal)) == (422, {"empty_file"})
     assert api.post(INVOICES, {"file": "x"}, format="json").status_code == 415
 
 

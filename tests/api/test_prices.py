@@ -31,7 +31,8 @@ def post(api, **changes):
 
 
 def test_a_price_is_added_to_the_digit_and_audited(api):
-    answer = post(api, output="0.000000000000000001", web_search=0.01, source="list")
+    changes = {"output": "0.000000000000000001", "web_search": 0.01, "source": "list"}
+    answer = post(api, **changes, confirm=True)
     assert answer.status_code == 201, answer.content
     body = answer.json()
     assert (body["model"], body["valid_from"]) == ("a/small", MARCH)
@@ -67,6 +68,34 @@ def test_two_prices_of_one_moment_are_a_conflict(api):
     answer = post(api, input="1")
     assert (answer.status_code, codes_of(answer)) == (409, {"conflict"})
     assert Price.objects.filter(model="a/small").count() == 1
+
+
+SLIPS = {
+    "per million for per token": {"input": "2.5"},
+    "per token for per million": {"output": "0.00000000001"},
+    "a thousand searches": {"web_search": "10"},
+    "a percentage for a multiplier": {"schedule": {"geo_multiplier": {"us": 110}}},
+    "a tier per million": {
+        "schedule": {"service_tiers": {"batch": {"prices": {"input": "1.25"}}}}
+    },
+}
+
+
+@pytest.mark.parametrize("changes", SLIPS.values(), ids=SLIPS.keys())
+def test_a_price_that_looks_like_a_slip_has_to_be_confirmed(api, changes):
+    answer = post(api, **changes)
+    assert (answer.status_code, codes_of(answer)) == (422, {"suspicious"})
+    assert answer.json()["errors"][0]["doubts"]
+    assert not Price.objects.filter(model="a/small").exists()
+    assert post(api, **changes, confirm=True).status_code == 201
+
+
+def test_what_else_is_odd_about_an_added_price_is_told(api):
+    assert post(api).json()["doubts"] == []
+    dear = post(api, valid_from="2026-06-01T00:00:00Z", input="0.00001", output=None)
+    told = " ".join(dear.json()["doubts"])
+    assert "input moves by a factor of 40." in told
+    assert "output has a price today and would have none of its own." in told
 
 
 REFUSED = {

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from costs.adjusting import reprice
+from costs.export import ledger_rows
 from costs.models import Attempt, Price
 from costs.pricing import Usage
 from devora_ops.common.errors import Unprocessable
@@ -189,3 +190,16 @@ def test_the_command_previews_unless_it_is_to_apply(corrected):
 def test_the_command_refuses_what_is_no_period(db, since):
     with pytest.raises(CommandError):
         command(MODEL, "--from", since, "--to", "2026-11-01")
+
+
+def test_the_export_sums_up_to_what_the_period_costs_now(corrected):
+    began = timezone.now()
+    hours = [began - dt.timedelta(hours=8), began]
+    reprice(MODEL, *hours, actor="a", dry_run=False)
+    rows = list(ledger_rows(hours[0]))
+    added = [row for row in rows if row["state"] == "adjustment"]
+    assert {row["attempt_id"] for row in added} == {None}
+    assert {(row["provider"], row["model"]) for row in added} == {("a", MODEL)}
+    total = corrected.get(f"{COSTS}?from=now-9h").json()["total"]["cost_usd"]
+    assert sum(Decimal(row["cost_usd"]) for row in rows) == Decimal(total)
+    assert list(ledger_rows(timezone.now())) == []

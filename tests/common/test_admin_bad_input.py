@@ -102,6 +102,8 @@ def test_a_popup_cannot_ask_for_a_password(owner):
 BAD_BUDGETS = {
     "E043": {"limit_usd": "9" * 5000},
     "E042": {"limit_usd": "1e999"},
+    "an exponent": {"limit_usd": "1e3"},
+    "Arabic digits": {"limit_usd": "١٢"},
     "NaN": {"limit_usd": "NaN"},
     "infinity": {"limit_usd": "Infinity"},
     "a period nobody has": {"period": "Monthly"},
@@ -162,6 +164,26 @@ def test_a_bad_price_is_a_form_error(owner, changes):
     answer = owner.post(f"{PRICES}add/", {**PRICE, **changes})
     assert errors_of(answer) == set(changes)
     assert Price.objects.count() == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input": "0.0000025"},
+        {"output": "900000"},
+        {"web_search": "10"},
+        {"schedule": '{"geo_multiplier": {"us": 110}}'},
+    ],
+    ids=repr,
+)
+def test_a_price_typed_in_another_unit_has_to_be_confirmed(owner, changes):
+    before = Price.objects.count()
+    answer = owner.post(f"{PRICES}add/", {**PRICE, **changes})
+    assert errors_of(answer) == {"confirmed"}
+    assert Price.objects.count() == before
+    meant = {**PRICE, **changes, "confirmed": "on"}
+    assert owner.post(f"{PRICES}add/", meant).status_code == 302
+    assert Price.objects.count() == before + 1
 
 
 @pytest.mark.parametrize("schedule", ['{"k":NaN}', "[" * 100_000, r'{"k":"\u0000"}'])

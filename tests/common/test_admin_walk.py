@@ -41,6 +41,7 @@ OF_STAFF = {
     "admin:password_change_done",
     "dashboard:digest",
     "dashboard:explain",
+    "dashboard:invoices",
     "dashboard:overview",
     "dashboard:panel",
     "dashboard:facet",
@@ -49,6 +50,7 @@ OF_STAFF = {
 # The method to try, and the role it needs.
 RESTRICTED = {
     "admin:costs_price_import_prices": ("GET", "Editor"),
+    "admin:costs_price_reprice": ("GET", "Owner"),
     "admin:auth_user_password_change": ("GET", "Owner"),
     "admin:prompts_prompt_new_version": ("GET", "Editor"),
     "admin:prompts_promptversion_new_version": ("GET", "Editor"),

@@ -81,6 +81,7 @@ def test_latency_changes_its_unit_at_a_second(value, text):
 def test_a_share_short_of_everything_never_reads_100():
     assert formats.percent(0.99999) == "99.9%"
     assert formats.percent(1) == "100.0%"
+    assert formats.percent(-0.0001) == "0.0%"
 
 
 def compare(now, before, **how):

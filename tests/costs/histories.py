@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 from asgiref.sync import sync_to_async
+from django.db import connection
 
 from costs import services
 from costs.facts import Who
@@ -360,4 +361,12 @@ class History:
 
 
 async def _in_thread(service: Callable[..., Any], *values: Any, **fields: Any) -> Any:
-    return await sync_to_async(service)(*values, **fields)
+    def there() -> Any:
+        # The thread's own may be to the database of another test, and would be for one.
+        connection.close()
+        try:
+            return service(*values, **fields)
+        finally:
+            connection.close()
+
+    return await sync_to_async(there)()

@@ -25,7 +25,7 @@ def found():
 @sync_to_async
 def price(model, *, days_ago, rate):
     moment = timezone.now() - dt.timedelta(days=days_ago)
-    rates = {"input": Decimal(rate), "output": Decimal(0)}
+    rates = {"input": Decimal(rate), "output": Decimal(0), "confirmed": True}
     return add_price(actor="a", model=model, valid_from=moment, source="list", **rates)
 
 

@@ -4,12 +4,14 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from costs.models import Alert, Attempt, Budget, Call, Hold, Price
 from devora_ops.common import audit
 from devora_ops.common.formats import NARROW_SPACE as THIN
-from devora_ops.common.ids import first_uuid7_at
+from devora_ops.common.ids import first_uuid7_at, uuid7
 from devora_ops.common.models import OutboxMessage
 from tests.api.callers import as_person
 from tests.dashboard.ledger import record, settled
@@ -114,11 +116,9 @@ def test_an_alerts_page_says_who_was_told_and_who_was_not():
         assert text in listed
 
 
-def test_what_is_set_aside_is_listed_with_whose_it_is():
-    budget = Budget.objects.create(name="Care", limit_usd=100)
-    counter = budget.counters.create(period_start=timezone.now(), held=1)
-    hold = Hold.objects.create(
-        attempt_id=first_uuid7_at(timezone.now()),
+def hold_of(counter):
+    return Hold.objects.create(
+        attempt_id=uuid7(),
         call_id=first_uuid7_at(timezone.now()),
         owner=first_uuid7_at(timezone.now()),
         created_at=timezone.now() - dt.timedelta(seconds=12),
@@ -126,6 +126,16 @@ def test_what_is_set_aside_is_listed_with_whose_it_is():
         counters=[counter.pk],
         facts={"model": "openai/gpt-5", "who": {"agent": "bot", "team": "care"}},
     )
+
+
+@pytest.fixture
+def counter(db):
+    budget = Budget.objects.create(name="Care", limit_usd=100)
+    return budget.counters.create(period_start=timezone.now(), held=1)
+
+
+def test_what_is_set_aside_is_listed_with_whose_it_is(counter):
+    hold = hold_of(counter)
     words = ("$0.0123", "openai/gpt-5", "bot", "Care")
     listed, shown = (
         page("/admin/costs/hold/"),
@@ -133,6 +143,41 @@ def test_what_is_set_aside_is_listed_with_whose_it_is():
     )
     assert [word for word in words if word not in listed] == []
     assert [word for word in words if word not in shown] == []
+
+
+def test_many_holds_are_listed_with_as_many_queries_as_one(counter):
+    def queries():
+        person = as_person("Editor")
+        with CaptureQueriesContext(connection) as captured:
+            assert person.get("/admin/costs/hold/").status_code == 200
+        return len(captured)
+
+    hold_of(counter)
+    one = queries()
+    for _n in range(4):
+        hold_of(counter)
+    assert queries() == one
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("hold", "No money is set aside: no call is under way."),
+        ("alert", "No budget has crossed a step, and no hour was unusual."),
+        ("attempt", "No model was asked yet."),
+        ("call", "There is no call yet."),
+    ],
+)
+def test_a_list_that_nobody_adds_to_asks_nobody_to_create_an_item(name, told):
+    shown = page(f"/admin/costs/{name}/")
+    assert told in shown
+    assert "Create a new item" not in shown
+
+
+def test_a_list_that_is_filtered_to_nothing_offers_to_remove_the_filters(call):
+    shown = page("/admin/costs/call/?q=00000000-0000-0000-0000-000000000000")
+    assert "Nothing matches" in shown
+    assert "Remove the filters" in shown
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from costs.alerts.crossings import notice
+from costs.alerts.crossings import notice, notice_forecasts, tell
 from costs.alerts.letters import letter
 from costs.alerts.sending import HANDLERS, slack_text
 from costs.models import Alert, Budget
+from costs.outlook import budget_forecast
 from devora_ops.common import outbox
 from devora_ops.common.models import OutboxMessage, Team, User
 from tests.dashboard.ledger import record, settled
@@ -96,19 +97,55 @@ def test_another_limit_is_another_step():
     assert [alert.limit_usd for alert in notice()] == [110]
 
 
+def yesterdays(cost, *, days=14, **more):
+    """Record what each of the last days has cost."""
+    now = timezone.now()
+    each = (now - timedelta(n) for n in range(1, days + 1))
+    record(*(settled(at, cost=cost, **more) for at in each))
+
+
 def test_a_limit_that_will_not_last_is_told_before_it_is_reached():
-    spend(budget(alert_steps=[]), 40, passed=0.25)
-    (alert,) = notice()
+    mine = budget(alert_steps=[])
+    spend(mine, 40, passed=0.25)
+    yesterdays("4")
+    assert notice() == []
+    (alert,) = notice_forecasts()
     assert (alert.kind, alert.step) == ("forecast", 100)
-    assert 159 < alert.projected_usd < 161
+    (counter,) = mine.counters.all()
+    said = budget_forecast(
+        mine, spent=Decimal(40), ends=counter.period_end, now=alert.crossed_at
+    )
+    assert alert.projected_usd == pytest.approx(said.usd, abs=Decimal("0.01"))
+    assert OutboxMessage.objects.count() == 1
+    assert notice_forecasts() == []
+
+
+def test_a_forecast_goes_by_weekdays_as_the_pages_do():
+    """Half of the period cost 60 % of the limit, but of late there is hardly a call."""
+    spend(budget(alert_steps=[]), 60, passed=0.5)
+    yesterdays("0.10")
+    assert notice_forecasts() == []
 
 
 @pytest.mark.parametrize(
-    ("spent", "passed"), [(20, 0.05), (20, 0.25), (100, 0.5)], ids=str
+    ("spent", "passed", "a_day"),
+    [(20, 0.05, None), (20, 0.25, "2"), (100, 0.5, "9"), (40, 1.0002, "9")],
+    ids=["too early", "it lasts", "it is reached", "it is over"],
 )
-def test_no_forecast_too_early_when_it_lasts_or_when_it_is_reached(spent, passed):
+def test_no_forecast(spent, passed, a_day):
     spend(budget(alert_steps=[]), spent, passed=passed)
-    assert notice() == []
+    if a_day:
+        yesterdays(a_day)
+    assert notice_forecasts() == []
+
+
+def test_a_scope_that_has_no_sums_is_foreseen_at_the_plain_pace():
+    mine = budget(alert_steps=[], experiment="which")
+    spend(mine, 40, passed=0.05)
+    assert notice_forecasts() == [], "not before three days"
+    spend(mine, 40, passed=0.25)
+    (alert,) = notice_forecasts()
+    assert 159 < alert.projected_usd < 161
 
 
 def test_a_snoozed_budget_tells_nobody_and_forgets_nothing():
@@ -135,6 +172,15 @@ def test_without_addresses_every_owner_who_has_one_is_told():
     notice()
     (message,) = OutboxMessage.objects.all()
     assert message.payload["to"] == "ada@example.com"
+
+
+def test_long_addresses_that_begin_alike_are_both_told_once():
+    told = [f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 50}{n}.example" for n in "12"]
+    spend(budget(alert_steps=[50], alert_emails=told, alert_forecast=False), 60)
+    (alert,) = notice()
+    assert {m.payload["to"] for m in OutboxMessage.objects.all()} == set(told)
+    tell(alert)
+    assert OutboxMessage.objects.count() == 2
 
 
 @pytest.mark.parametrize("phase", ["greeting", "mail", "rcpt", "data", "end"])
@@ -221,6 +267,7 @@ def test_a_letter_says_what_it_went_to_and_leads_there(mail):
         settled(now, team="other", agent="else", cost="5"),
         settled(now - timedelta(hours=2), agent="before", cost="7"),
     )
+    yesterdays("0.02", agent="before")
     mine = budget(team="care", limit_usd=1, alert_steps=[80], alert_forecast=False)
     spend(mine, "0.90", passed=0.5)
     notice()
@@ -268,6 +315,8 @@ def test_a_letter_is_french_for_the_french():
     assert written.title.startswith("Le budget «")
     assert "80" in written.title
     assert "sont dépensés" in written.text
+    assert "\u202f: http" in written.text
+    assert ": http" not in written.text.replace("\u202f: http", "")
     assert 'lang="fr"' in written.html
 
 

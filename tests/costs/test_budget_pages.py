@@ -78,6 +78,11 @@ def test_the_form_takes_steps_and_refuses_those_that_make_no_sense(editor):
     assert Budget.objects.count() == 1
 
 
+def test_a_new_budget_alerts_at_the_usual_steps_unless_it_says_otherwise(editor):
+    form = editor.get(f"{LIST}add/").context["adminform"].form
+    assert 'value="50,80,100"' in str(form["alert_steps"])
+
+
 def test_the_list_says_which_step_a_budget_stands_at(editor):
     editor.post(f"{LIST}add/", FORM)
     assert "Calls pass" in editor.get(LIST).content.decode()

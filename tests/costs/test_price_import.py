@@ -111,6 +111,10 @@ DOUBTED = {
         '""prices"": {""input"": ""2""}}]}"',
         "> 200000",
     ),
+    "a percentage for a multiplier": (
+        'b/x,,per_million,1,4,,"{""geo_multiplier"": {""us"": 110}}"',
+        "110 times",
+    ),
 }
 
 
@@ -134,6 +138,7 @@ def test_embeddings_have_no_price_of_output_but_zero():
 
 
 INVALID = {
+    "less than any price": "a/s,,per_million,0.0000000000001,1,,",
     "negative": "a/s,,per_token,-1,1,,",
     "NaN": "a/s,,per_token,NaN,1,,",
     "infinity": "a/s,,per_token,Infinity,1,,",

@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 
 from costs.models import Price
+from costs.price_watch import price_ages
 from devora_ops.common.models import AuditEntry
 from tests.api.callers import as_person
 
@@ -89,6 +91,19 @@ def test_what_was_shown_is_imported_once_it_is_confirmed(editor):
     }
     entry = AuditEntry.objects.get(action="price.import")
     assert entry.after["confirmed"] == ["a/slip"]
+
+
+def test_a_list_that_says_the_same_confirms_the_book(editor):
+    Price.objects.exclude(model="a/small").delete()
+    long_ago = timezone.now() - dt.timedelta(days=90)
+    Price.objects.update(created_at=long_ago)
+    assert [age.is_old(timezone.now()) for age in price_ages()] == [True]
+    page = upload(editor, b"model,input,output\na/small,1,4\n")
+    assert "Confirm these prices" in page
+    assert confirm(editor, page).status_code == 302
+    assert [age.is_old(timezone.now()) for age in price_ages()] == [False]
+    (price,) = Price.objects.all()
+    assert (price.created_at, price.source) == (long_ago, "list")
 
 
 def test_a_list_with_an_invalid_row_offers_no_import(editor):

@@ -1,6 +1,7 @@
 """A price that cannot be read is refused, and where one came in it harms nobody else."""
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -10,6 +11,9 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from costs.models import Price
+from costs.price_rows import RATES
+from costs.price_table import all_prices
+from costs.pricing import Usage, make_price
 from tests.installation_under_test import Installation
 
 BAD: list[Any] = [
@@ -22,8 +26,21 @@ BAD: list[Any] = [
     {"geo_multiplier": {"us": "Infinity"}},
     {"geo_multiplier": []},
     {"discount": "0.5"},
+    {"geo_multiplier": {"us": "1e400000000"}},
+    {"geo_multiplier": {"us": True}},
     [],
     "free",
+]
+MISLEADING: list[Any] = [
+    {"tiers": [{"above_input_tokens": 1000, "prices": {"outptu": "0.00001"}}]},
+    {"tiers": [{"above_input_tokens": 1000, "prices": {}, "from": 1}]},
+    {"tiers": [{"above_input_tokens": -1, "prices": {}}]},
+    {"tiers": [{"above_input_tokens": 1.5, "prices": {}}]},
+    {"tiers": [{"above_input_tokens": True, "prices": {}}]},
+    {"tiers": [{"above_input_tokens": 7, "prices": {}}] * 2},
+    {"service_tiers": {"batch": {"prices": {"imput": "0.00001"}}}},
+    {"service_tiers": {"batch": {"prices": {}, "price": {}}}},
+    {"geo_multiplier": {"us": 0}},
 ]
 
 
@@ -38,7 +55,7 @@ def price(schedule: Any) -> Price:
     )
 
 
-@pytest.mark.parametrize("schedule", BAD, ids=repr)
+@pytest.mark.parametrize("schedule", [*BAD, *MISLEADING], ids=repr)
 def test_a_schedule_that_is_none_is_a_form_error(schedule: Any):
     with pytest.raises(ValidationError) as refused:
         price(schedule).clean()
@@ -56,6 +73,17 @@ def test_a_schedule_that_is_none_is_a_form_error(schedule: Any):
 )
 def test_a_schedule_of_the_price_tables_shape_passes(schedule: Any):
     price(schedule).clean()
+
+
+def test_the_shipped_table_has_no_misleading_schedule():
+    for fields in all_prices():
+        Price(**fields).clean()
+
+
+def test_a_number_of_a_schedule_is_taken_as_it_is_written():
+    schedule = {"service_tiers": {"flex": {"prices": {"input": 0.0000024}}}}
+    found = make_price({"id": 0, "schedule": schedule, **dict.fromkeys(RATES)})
+    assert found.cost(Usage(input=1), service_tier="flex") == Decimal("0.0000024")
 
 
 def test_a_bad_price_leaves_other_models_and_later_changes_alone(

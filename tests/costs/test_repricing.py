@@ -106,6 +106,15 @@ def test_an_attempt_without_a_price_gets_the_one_that_there_is_now():
     assert become(stored(Usage(), None, price_id=None)) == ("repriced", Decimal(0))
 
 
+def test_audio_is_read_from_usage_of_the_responses_api_too():
+    raw = {
+        "input_tokens_details": {"audio_tokens": 4},
+        "output_tokens_details": {"audio_tokens": 2},
+    }
+    usage = stored(USED, "20", raw=raw).usage()
+    assert usage == Usage(input=6, input_audio=4, output=3, output_audio=2)
+
+
 def test_writes_for_an_hour_audio_and_searches_are_read_as_they_were_told():
     raw = {
         "cache_creation": {"ephemeral_1h_input_tokens": 30},

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("committed_db")
 
 
 def found() -> set[str]:
+    connection.close()  # of this thread, whose last one another test may have ended
     with connection.cursor():  # opened here, in the thread that asks
         return set(discrepancies())
 

@@ -356,3 +356,32 @@ def test_a_stand_in_that_a_budget_holds_back_stands_in_no_more(
     )
     use(installation, budget, "6")
     soon(lambda: ask(installation, caller, route).status_code >= 500)
+
+
+def test_a_dry_run_says_what_a_budgets_step_does(
+    installation: Installation, caller: Caller, dear: str, cheap: str
+):
+    reader = installation.caller(scopes=("read",))
+
+    def plan() -> Any:
+        answer = httpx.post(
+            f"{installation.url}/api/v1/routes/dry-run/",
+            json={"model": dear, "messages": [], "team": caller.team},
+            headers=reader.headers,
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert plan()["budget_step"] is None
+    budget = budget_at_60(installation, caller, cheap, cache_only_at=90)
+    down = plan()
+    assert [each["model"] for each in down["targets"]] == [cheap]
+    assert down["budget_step"]["budget"] == budget
+    assert (down["budget_step"]["step"], down["budget_step"]["at"]) == (
+        "route_down",
+        50,
+    )
+    assert down["budget_step"]["routed_to"] == cheap
+    use(installation, budget, "9.5")
+    assert plan()["budget_step"]["step"] == "cache_only"
