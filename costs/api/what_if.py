@@ -15,7 +15,8 @@ from costs.price_rows import RATES
 from costs.price_sanity import oddities
 from costs.pricing import Price, ScheduleInvalid, make_price
 from costs.selectors import prices_of
-from costs.what_if import COLUMNS, Comparison, total_of, what_if
+from costs.usage_sums import COLUMNS
+from costs.what_if import Comparison, total_of, what_if
 from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.rest.fields import (
     MoneyField,
