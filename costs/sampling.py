@@ -65,6 +65,12 @@ class Estimate:
     high: Decimal
     scale: Decimal
 
+    def plus(self, certain: Decimal) -> "Estimate":
+        """Return it with what is known without doubt added."""
+        return Estimate(
+            self.value + certain, self.low + certain, self.high + certain, self.scale
+        )
+
 
 def exactly(value: Decimal) -> Estimate:
     """Return the estimate of who has read everything."""

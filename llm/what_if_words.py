@@ -6,6 +6,7 @@ from django.utils.translation import ngettext
 from costs.sampling import GROUPS
 from llm.route_replay import Draft
 from llm.what_if_answers import Answer
+from llm.what_if_cache import CacheAnswer
 from llm.what_if_routes import RouteAnswer
 
 
@@ -73,6 +74,38 @@ def route_assumptions(draft: Draft, answer: RouteAnswer) -> list[str]:
             )
             % {"n": answer.unserved}
         )
+    if answer.unpriced:
+        told.append(unpriced(answer))
+    return told
+
+
+def cache_assumptions(answer: CacheAnswer) -> list[str]:
+    """Return what a replay of the cache takes for granted."""
+    told = [
+        _(
+            "%(coverage)s%% of the calls have a fingerprint, by which equal requests are "
+            "known; the figures are of those alone."
+        )
+        % {"coverage": answer.coverage},
+        _(
+            "Equal is what the cache takes for equal: the whole request, the model or route "
+            "it asked for, and the version of its prompt."
+        ),
+        _(
+            "An answer is given again until its time is over, counted from when it was "
+            "there; using it makes it no younger."
+        ),
+        _("The cache is empty when the period begins."),
+        _(
+            "Every answer that came to a proper end is kept, and none has to make room for "
+            "another."
+        ),
+        _("No call asks for a fresh answer: the ledger does not say which ones did."),
+        _(
+            "A hit costs nothing. What was a hit and would be none costs what its answer "
+            "had cost."
+        ),
+    ]
     if answer.unpriced:
         told.append(unpriced(answer))
     return told

@@ -18,11 +18,13 @@ from devora_ops.common.rest.fields import (
 )
 from devora_ops.common.rest.parameters import RangeQuery
 from llm.conditions import check_conditions
+from llm.gateway.caching import DEFAULT_TTL_S, MOST_TTL_S
 from llm.models import RouteStrategy
 from llm.route_replay import Draft
 from llm.selectors import draft_targets
+from llm.what_if_cache import CacheAnswer, CacheQuestion, what_if_cached
 from llm.what_if_routes import RouteAnswer, RouteQuestion, what_if_routed
-from llm.what_if_words import method, route_assumptions
+from llm.what_if_words import cache_assumptions, method, route_assumptions
 
 _MOST_TARGETS: Final = 20
 _STRATEGIES: Final = (
@@ -162,3 +164,78 @@ class RouteWhatIf(APIView):
         found = what_if_routed(question)
         context = {"draft": question.draft}
         return Response(RouteWhatIfAnswerSerializer(found, context=context).data)
+
+
+class CallFiltersSerializer(FiltersSerializer):
+    """Which calls: all that is named must match."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Leave out what only an attempt has."""
+        fields = super().get_fields()
+        del fields["provider"]
+        return fields
+
+
+class CacheWhatIfSerializer(StrictSerializer, RangeQuery):
+    """The question. Without from and to, the last seven days."""
+
+    ttl_s = WholeField(
+        min_value=1,
+        max_value=MOST_TTL_S,
+        default=DEFAULT_TTL_S,
+        help_text="For how many seconds an answer may be given again.",
+    )
+    filters = CallFiltersSerializer(default=dict)
+
+
+class CachedModelSerializer(serializers.Serializer[Any]):
+    """A model: its calls, and how many of them the cache would have answered."""
+
+    model = serializers.CharField()
+    calls = serializers.IntegerField(source="count")
+    what_if_hits = serializers.IntegerField(source="what_if_count")
+    actual_usd = MoneyField()
+    what_if_usd = MoneyField()
+    difference_usd = MoneyField()
+
+
+class CacheWhatIfAnswerSerializer(WhatIfFiguresSerializer):
+    """The answer; population and sampled are calls.
+
+    calls: all that were asked about. fingerprinted: those of which is known who asked for
+    the same; all other figures are of those that have a known cost besides. hits: what the
+    cache did answer.
+    """
+
+    calls = serializers.IntegerField()
+    fingerprinted = serializers.IntegerField()
+    hits = serializers.IntegerField(source="were_hits")
+    what_if_hits = serializers.IntegerField(source="hits")
+    results = CachedModelSerializer(source="rows", many=True)
+    assumptions = serializers.SerializerMethodField()
+
+    def get_assumptions(self, answer: CacheAnswer) -> list[str]:
+        """Return what is taken for granted, in sentences."""
+        return cache_assumptions(answer)
+
+
+@extend_schema(
+    tags=["costs"],
+    request=CacheWhatIfSerializer,
+    responses=CacheWhatIfAnswerSerializer,
+)
+class CacheWhatIf(APIView):
+    """What calls would have cost had the cache been on, and kept answers for so long."""
+
+    scopes: ClassVar = {"POST": "read"}
+
+    def post(self, request: Request) -> Response:
+        """Replay. Nothing is written."""
+        body = CacheWhatIfSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        given = body.validated_data
+        question = CacheQuestion(
+            given["ttl_s"], given["from"], given["to"], given["filters"]
+        )
+        found = what_if_cached(question)
+        return Response(CacheWhatIfAnswerSerializer(found).data)

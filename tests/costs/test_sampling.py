@@ -19,6 +19,9 @@ def population(kind, rng, size=4000):
         return [(x, x * rng.uniform(0.2, 0.4)) for x in costs]
     if kind == "unrelated":
         return [(rng.expovariate(100), rng.expovariate(50)) for _ in range(size)]
+    if kind == "requests with their repetitions":
+        costs = [rng.lognormvariate(-6, 1) for _ in range(size)]
+        return [(x * min(rng.paretovariate(1.5), 50), x) for x in costs]
     if kind == "mostly nothing":
         return [(rng.expovariate(1), rng.expovariate(1)) if rng.random() < 0.2
                 else (0.0, 0.0) for _ in range(size)]  # fmt: skip
@@ -36,7 +39,14 @@ def read(pairs, drawn, rng):
 
 
 @pytest.mark.parametrize(
-    "kind", ["another price", "unrelated", "mostly nothing", "free"]
+    "kind",
+    [
+        "another price",
+        "unrelated",
+        "requests with their repetitions",
+        "mostly nothing",
+        "free",
+    ],
 )
 def test_an_interval_holds_the_truth_about_19_times_in_20(kind):
     rng = random.Random(kind)
