@@ -74,7 +74,7 @@ def what_if(
     """
     groups: defaultdict[str, list[_Group]] = defaultdict(list)
     for row in _rows(prices, start, end, where):
-        groups[row[0]].append(_Group(*row[1:6], usage=UsageSums(*row[6:])))
+        groups[row[0]].append(_Group.of(row[1:]))
     found = [_compared(m, mine, prices.get(m)) for m, mine in groups.items()]
     return sorted(found, key=lambda each: (-each.actual_usd, each.model))
 
@@ -102,6 +102,11 @@ class _Group:
     unpriced: int
     actual_usd: Decimal
     usage: UsageSums
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "_Group":
+        tier, used, attempts, unpriced, actual, *usage = row
+        return cls(tier, used, attempts, unpriced, actual, UsageSums(*usage))
 
     def cost(self, price: Price) -> Decimal:
         if not self.used:

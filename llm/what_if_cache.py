@@ -176,7 +176,8 @@ def what_if_cached(question: CacheQuestion, *, most: int = MOST_ROWS) -> CacheAn
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TIMEOUT)
         known = _known(cursor, question)
-        drawn, often = Draw(), []
+        drawn = Draw()
+        often: list[int] = []
         if known.population > most:
             often, found = _often(
                 cursor, question, draw(known.population, most // _LOOKED_AT)
