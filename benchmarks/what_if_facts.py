@@ -5,6 +5,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -129,10 +130,11 @@ def measure(rows: int) -> str:
 def fill(rows: int, *, start: dt.datetime, end: dt.datetime) -> None:
     """Write so many attempts, and their calls, from one moment to another."""
     keep_partitions(since=start, until=end)
-    values = {
+    span = end - start
+    values: dict[str, Any] = {
         "models": list(MODELS),
         "start": start,
-        "span": end - start,
+        "span": span,
         "rows": rows + 1,
     }
     with connection.cursor() as cursor:
@@ -140,7 +142,7 @@ def fill(rows: int, *, start: dt.datetime, end: dt.datetime) -> None:
         cursor.execute("SELECT setseed(0.5)")
         for first in range(1, rows + 1, _BATCH):
             last = min(first + _BATCH - 1, rows)
-            begun = start + values["span"] * first / (rows + 1)
+            begun = start + span * first / (rows + 1)
             cursor.execute(_DRAWN, {**values, "first": first, "last": last})
             cursor.execute(_ATTEMPTS, {})
             cursor.execute(

@@ -8,6 +8,7 @@ from django.urls import path
 
 from devora_ops.dashboard import mail, views
 from devora_ops.dashboard.explain import explain
+from devora_ops.dashboard.what_if import what_if
 
 
 def _page(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,6 +26,7 @@ urlpatterns = [
     path("digest/stop/<str:token>/", mail.stop_digests, name="digest-stop"),
     path("alerts/mute/<str:token>/", mail.mute, name="mute"),
     path("costs/explain/", _page(explain), name="explain"),
+    path("costs/what-if/", _page(what_if), name="what-if"),
     path("language/", views.language, name="language"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]

@@ -27,7 +27,7 @@ from llm.what_if_routes import RouteAnswer, RouteQuestion, what_if_routed
 from llm.what_if_words import cache_assumptions, method, route_assumptions
 
 _MOST_TARGETS: Final = 20
-_STRATEGIES: Final = (
+STRATEGIES: Final = (
     RouteStrategy.PRIORITY,
     RouteStrategy.WEIGHTED,
     RouteStrategy.CHEAPEST,
@@ -68,7 +68,7 @@ class RouteWhatIfSerializer(StrictSerializer, RangeQuery):
 
     requested = NameField(max_length=265, help_text="A route, or provider/name.")
     strategy = serializers.ChoiceField(
-        [str(each) for each in _STRATEGIES],
+        [str(each) for each in STRATEGIES],
         default=str(RouteStrategy.PRIORITY),
         help_text="`fastest` cannot be replayed: who was the fastest is not in the ledger.",
     )
@@ -187,6 +187,13 @@ class CacheWhatIfSerializer(StrictSerializer, RangeQuery):
     )
     filters = CallFiltersSerializer(default=dict)
 
+    def question(self) -> CacheQuestion:
+        """Return the question; call it when the data are valid."""
+        given = self.validated_data
+        return CacheQuestion(
+            given["ttl_s"], given["from"], given["to"], given["filters"]
+        )
+
 
 class CachedModelSerializer(serializers.Serializer[Any]):
     """A model: its calls, and how many of them the cache would have answered."""
@@ -233,9 +240,5 @@ class CacheWhatIf(APIView):
         """Replay. Nothing is written."""
         body = CacheWhatIfSerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        given = body.validated_data
-        question = CacheQuestion(
-            given["ttl_s"], given["from"], given["to"], given["filters"]
-        )
-        found = what_if_cached(question)
+        found = what_if_cached(body.question())
         return Response(CacheWhatIfAnswerSerializer(found).data)

@@ -33,6 +33,7 @@ def test_the_sidebar_shows_what_a_role_may_open():
         "Overview",
         "Calls",
         "Explain the bill",
+        "What if",
         "Budgets",
         "Alerts",
         "Holds",
