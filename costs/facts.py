@@ -97,7 +97,8 @@ class AttemptFact:
 class CallFact:
     """One request of an agent as it was served, with the sums of its attempts.
 
-    anomaly: that of the first attempt that has one.
+    anomaly: that of the first attempt that has one. fingerprint: the same for calls that
+    asked for the same; None where nobody took it.
     """
 
     id: uuid.UUID
@@ -119,6 +120,7 @@ class CallFact:
     attempts: int = 0
     request_id: str = ""
     anomaly: Anomaly = ""
+    fingerprint: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

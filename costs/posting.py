@@ -23,7 +23,7 @@ COPY_CALLS = """COPY costs_call (
     id, finished_at, team, agent, end_user, key, model, prompt, prompt_version,
     experiment, variant, requested, status, http_status, error_code, stream, cache,
     input_tokens, cached_tokens, output_tokens, cost_usd, saved_usd, estimated,
-    latency_ms, ttft_ms, attempts, request_id, anomaly) FROM STDIN"""
+    latency_ms, ttft_ms, attempts, request_id, anomaly, fingerprint) FROM STDIN"""
 
 COPY_ATTEMPTS = """COPY costs_attempt (
     id, call_id, number, provider, team, agent, end_user, key, model, prompt,
@@ -218,6 +218,7 @@ def call_row(call: CallFact) -> tuple[Any, ...]:
         call.attempts,
         call.request_id,
         call.anomaly,
+        call.fingerprint,
     )
 
 

@@ -9,57 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.db import connection, transaction
 from psycopg import sql
 
-from costs.pricing import Price, Usage, round_usd
+from costs.pricing import Price, round_usd
+from costs.usage_sums import MOST_TOKENS, TIMEOUT, USED, UsageSums, matching, sums
 from devora_ops.common.ids import first_uuid7_at
 
-# dimension → its column in the attempts.
-COLUMNS: Final[Mapping[str, str]] = {
-    "team": "team",
-    "agent": "agent",
-    "user": "end_user",
-    "key": "key",
-    "provider": "provider",
-    "model": "model",
-    "prompt": "prompt",
-    "prompt_version": "prompt_version",
-    "experiment": "experiment",
-    "variant": "variant",
-}
-
-# Ten million attempts are read in half of it.
-_TIMEOUT: Final = "SET LOCAL statement_timeout = '60s'"
-
-_MOST_TOKENS: Final = 2**31 - 1  # what the column of tokens holds
-
-# Writes for an hour and searches have no column: providers tell them in their usage. What
-# is no count there counts as nothing, and no part exceeds its whole.
-_TOLD = (
-    "sum(CASE WHEN {when} AND jsonb_typeof({value}) = 'number'"
-    " THEN least(greatest(({value})::numeric, 0), {most})::int ELSE 0 END)"
-)
-_LONG: Final = _TOLD.format(
-    when="a.cache_write_tokens > 0",
-    value="a.raw_usage -> 'cache_creation' -> 'ephemeral_1h_input_tokens'",
-    most="a.cache_write_tokens",
-)
-_SEARCHES: Final = _TOLD.format(
-    when="true",
-    value="a.raw_usage -> 'server_tool_use' -> 'web_search_requests'",
-    most="1000000",
-)
-
-# An attempt of which nobody knows what it used stays at the worst case it was charged.
 _SUMS = """
-SELECT a.model, coalesce(width_bucket(a.input_tokens, w.thresholds), 0),
-    a.state <> 'unknown' AND (a.input_tokens > 0 OR a.output_tokens > 0),
-    count(*), count(*) - count(a.cost_usd), coalesce(sum(a.cost_usd), 0),
-    sum(a.input_tokens), sum(a.cache_read_tokens), sum(a.cache_write_tokens), {long},
-    sum(a.output_tokens), {searches}
+SELECT a.model, coalesce(width_bucket(a.input_tokens, w.thresholds), 0), {used},
+    count(*), count(*) - count(a.cost_usd), coalesce(sum(a.cost_usd), 0), {sums}
 FROM costs_attempt AS a
 LEFT JOIN (
     SELECT model, thresholds::int[] AS thresholds
@@ -113,7 +74,7 @@ def what_if(
     """
     groups: defaultdict[str, list[_Group]] = defaultdict(list)
     for row in _rows(prices, start, end, where):
-        groups[row[0]].append(_Group(*row[1:]))
+        groups[row[0]].append(_Group.of(row[1:]))
     found = [_compared(m, mine, prices.get(m)) for m, mine in groups.items()]
     return sorted(found, key=lambda each: (-each.actual_usd, each.model))
 
@@ -140,27 +101,19 @@ class _Group:
     attempts: int
     unpriced: int
     actual_usd: Decimal
-    input: int
-    read: int
-    written: int
-    written_1h: int
-    output: int
-    searches: int
+    usage: UsageSums
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> "_Group":
+        tier, used, attempts, unpriced, actual, *usage = row
+        return cls(tier, used, attempts, unpriced, actual, UsageSums(*usage))
 
     def cost(self, price: Price) -> Decimal:
         if not self.used:
             return self.actual_usd
         schedule = price.standard
         rates = schedule.tiers[self.tier - 1][1] if self.tier else schedule.base
-        usage = Usage(
-            input=self.input - self.read - self.written,
-            cache_read=self.read,
-            cache_write_5m=self.written - self.written_1h,
-            cache_write_1h=self.written_1h,
-            output=self.output,
-        )
-        fees = self.searches * price.web_search + self.attempts * price.per_request
-        return rates.cost(usage) + fees
+        return self.usage.cost(price, rates, attempts=self.attempts)
 
 
 def _compared(model: str, groups: Sequence[_Group], price: Price | None) -> Comparison:
@@ -184,43 +137,27 @@ def _rows(
     end: dt.datetime,
     where: Mapping[str, Any],
 ) -> list[Any]:
-    conditions: list[sql.Composable] = [
-        sql.SQL("{} = {}").format(
-            sql.Identifier("a", COLUMNS[name]), sql.Placeholder(f"where_{name}")
-        )
-        for name in where
-    ]
-    # Reading a usage takes as long as all the rest, so only what has a price is read.
-    long = any(_has_hour(price) for price in prices.values())
-    searches = any(price.web_search for price in prices.values())
+    conditions, named = matching(where)
     query = sql.SQL(_SUMS).format(
-        long=sql.SQL(_LONG if long else "0"),
-        searches=sql.SQL(_SEARCHES if searches else "0"),
-        conditions=sql.SQL(" AND ").join(conditions or [sql.SQL("true")]),
+        used=USED, sums=sums(prices.values()), conditions=conditions
     )
     values = {
         "models": list(prices),
         "thresholds": [_thresholds(price) for price in prices.values()],
         "first": first_uuid7_at(start),
         "last": first_uuid7_at(end),
-        **{f"where_{name}": value for name, value in where.items()},
+        **named,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_TIMEOUT)
+        cursor.execute(TIMEOUT)
         cursor.execute(query, values)
         return list(cursor.fetchall())
-
-
-def _has_hour(price: Price) -> bool:
-    tiers = (rates for _above, rates in price.standard.tiers)
-    every = (price.standard.base, *tiers)
-    return any(rates.cache_write_1h is not None for rates in every)
 
 
 def _thresholds(price: Price) -> str:
     """Return where each tier begins: one token above its threshold."""
     begins = (
-        str(max(0, min(above + 1, _MOST_TOKENS)))
+        str(max(0, min(above + 1, MOST_TOKENS)))
         for above, _rates in price.standard.tiers
     )
     return "{" + ",".join(begins) + "}"

@@ -15,7 +15,8 @@ from costs.price_rows import RATES
 from costs.price_sanity import oddities
 from costs.pricing import Price, ScheduleInvalid, make_price
 from costs.selectors import prices_of
-from costs.what_if import COLUMNS, Comparison, total_of, what_if
+from costs.usage_sums import COLUMNS
+from costs.what_if import Comparison, total_of, what_if
 from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.rest.fields import (
     MoneyField,
@@ -92,6 +93,24 @@ class WhatIfSerializer(StrictSerializer, RangeQuery):
             )
         return prices
 
+    def answered(self) -> list[Comparison]:
+        """Return the answer; call it when the data are valid."""
+        given = self.validated_data
+        return what_if(
+            {each["model"]: _price(each) for each in given["prices"]},
+            start=given["from"],
+            end=given["to"],
+            where=given["filters"],
+        )
+
+    def warnings(self) -> list[str]:
+        """Return what is odd about the prices, in sentences."""
+        return [
+            f"{each['model']}: {sentence}"
+            for each in self.validated_data["prices"]
+            for sentence in each.get("odd", ())
+        ]
+
 
 class ComparisonSerializer(serializers.Serializer[Any]):
     """What usage cost, and what it would have cost.
@@ -139,23 +158,14 @@ class WhatIf(APIView):
         body = WhatIfSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         given = body.validated_data
-        rows: list[Comparison] = what_if(
-            {each["model"]: _price(each) for each in given["prices"]},
-            start=given["from"],
-            end=given["to"],
-            where=given["filters"],
-        )
+        rows = body.answered()
         answer = {
             "start": given["from"],
             "end": given["to"],
             "total": total_of(rows),
             "results": rows,
-            "assumptions": _assumptions(),
-            "warnings": [
-                f"{each['model']}: {sentence}"
-                for each in given["prices"]
-                for sentence in each.get("odd", ())
-            ],
+            "assumptions": assumptions(),
+            "warnings": body.warnings(),
         }
         return Response(WhatIfAnswerSerializer(answer).data)
 
@@ -172,7 +182,8 @@ def _price(given: dict[str, Any]) -> Price:
     return make_price({"id": row.pk, "schedule": row.schedule, **columns})
 
 
-def _assumptions() -> list[str]:
+def assumptions() -> list[str]:
+    """Return what other prices take for granted, in sentences."""
     return [
         _("The same tokens: another model would count and answer differently."),
         _("The standard service tier everywhere, without regional surcharges."),

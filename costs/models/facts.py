@@ -97,7 +97,10 @@ class Dimensions(models.Model):
 
 
 class Call(Dimensions):
-    """One authenticated request as it was served, refusals and cache hits included."""
+    """One authenticated request as it was served, refusals and cache hits included.
+
+    fingerprint: the same for calls that asked for the same; NULL where nobody took it.
+    """
 
     id = models.UUIDField(primary_key=True)
     finished_at = models.DateTimeField(_("ended"))
@@ -118,6 +121,7 @@ class Call(Dimensions):
     attempts = models.SmallIntegerField(_("attempts"), default=0)
     request_id = slug(_("request id"))
     anomaly = slug(_("anomaly"), choices=Anomaly.choices)
+    fingerprint = models.BigIntegerField(null=True)
 
     class Meta:
         managed = False

@@ -59,6 +59,12 @@ SECTIONS: Final[tuple[tuple[str | Promise, tuple[Page, ...]], ...]] = (
                 "dashboard:invoices",
                 "costs.view_call",
             ),
+            Page(
+                gettext_lazy("What if"),
+                "calculate",
+                "dashboard:what-if",
+                "costs.view_call",
+            ),
             _list(gettext_lazy("Budgets"), "account_balance_wallet", "costs.budget"),
             _list(gettext_lazy("Alerts"), "notifications", "costs.alert"),
             _list(gettext_lazy("Holds"), "savings", "costs.hold"),

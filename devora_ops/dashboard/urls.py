@@ -9,6 +9,7 @@ from django.urls import path
 from devora_ops.dashboard import mail, views
 from devora_ops.dashboard.explain import explain
 from devora_ops.dashboard.invoices import invoices
+from devora_ops.dashboard.what_if import what_if
 
 
 def _page(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,6 +28,7 @@ urlpatterns = [
     path("alerts/mute/<str:token>/", mail.mute, name="mute"),
     path("costs/explain/", _page(explain), name="explain"),
     path("costs/invoices/", _page(invoices), name="invoices"),
+    path("costs/what-if/", _page(what_if), name="what-if"),
     path("language/", views.language, name="language"),
     path("favicon.ico", views.favicon, name="favicon"),
 ]

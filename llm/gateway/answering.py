@@ -9,7 +9,12 @@ import orjson
 from costs.steps import Verdict
 from llm.gateway.books import Books
 from llm.gateway.cache_store import CacheStore, Entry
-from llm.gateway.caching import CachePolicy, key_of
+from llm.gateway.caching import (
+    MOST_FINGERPRINTED_BYTES,
+    CachePolicy,
+    fingerprint_of,
+    key_of,
+)
 from llm.gateway.call import Call
 from llm.gateway.codecs.protocol import Ours
 from llm.gateway.dispatch import Dispatcher
@@ -38,12 +43,12 @@ class Answering:
         if plan.cache_only is not None:
             await self._recall(call, plan, plan.cache_only, policy, origin, send)
             return
+        key = _fingerprinted(call, origin, plan, policy)
         if not policy.on:
             await call.admitted()
             await self.dispatcher.serve(call, plan, send)
             return
         call.cache = "miss"
-        key = _key(call, origin, plan.instead or call.requested)
         if not policy.look:
             await call.admitted()
             await self._ask(call, plan, policy, key, send)
@@ -128,6 +133,17 @@ class Answering:
         ours = Ours(call.id_text, "0")
         events = call.format.replay(orjson.loads(entry.body), call.body, ours)
         await send_stream(call, send, events)
+
+
+def _fingerprinted(call: Call, origin: str, plan: Plan, policy: CachePolicy) -> str:
+    """Return the call's key after taking its fingerprint; of a large call without the
+    cache there is neither.
+    """
+    if not policy.on and call.size > MOST_FINGERPRINTED_BYTES:
+        return ""
+    key = _key(call, origin, plan.instead or call.requested)
+    call.fingerprint = fingerprint_of(key)
+    return key
 
 
 def _key(call: Call, origin: str, name: str) -> str:

@@ -17,7 +17,10 @@ import orjson
 from devora_ops.common.errors import InvalidRequest
 
 DEFAULT_TTL_S = 3600
-_MOST_TTL_S = 30 * 86_400
+MOST_TTL_S = 30 * 86_400
+# A call beyond it has a fingerprint only where the cache needs its key: of a kilobyte a
+# key takes 2 µs to make, of so many 12.
+MOST_FINGERPRINTED_BYTES = 16 * 1024
 _LONGEST_HEADER = 200
 _DIRECTIVE = re.compile(r"(no-cache|no-store|use|max-age=(\d{1,8}))")
 # How an answer is sent, not what it says.
@@ -117,7 +120,7 @@ def policy_of(wish: Wish, version: Mapping[str, Any] | None) -> CachePolicy:
         on=True,
         look=wish.look,
         keep=wish.keep,
-        ttl_s=min(ttl_s, _MOST_TTL_S),
+        ttl_s=min(ttl_s, MOST_TTL_S),
         max_age_s=wish.max_age_s,
     )
 
@@ -131,3 +134,12 @@ def key_of(wire: str, origin: str, body: Mapping[str, Any]) -> str:
     said = {name: value for name, value in body.items() if name not in _DELIVERY}
     whole = orjson.dumps([wire, origin, said], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(whole).hexdigest()
+
+
+def fingerprint_of(key: str) -> int:
+    """Return a key's first 64 bits, by which the ledger tells who asked for the same.
+
+    Signed, as a column of eight bytes has them. Among ten million calls two keys share
+    them by chance once in 370,000 cases.
+    """
+    return int.from_bytes(bytes.fromhex(key[:16]), signed=True)

@@ -27,7 +27,8 @@ _BUDGET_STEP = b"x-devora-budget-step"
 class Call:
     """What is known of a request so far. id_text: its id as it is written.
 
-    budget_step: what a budget did to it, as its header says it; empty mostly.
+    size: its body's bytes, pictures and what its prompt added included. budget_step: what
+    a budget did to it, as its header says it; empty mostly.
     """
 
     key: Key
@@ -56,6 +57,8 @@ class Call:
     collector: Collector | None = None
     anomaly: Anomaly = ""
     budget_step: str = ""
+    size: int = 0
+    fingerprint: int | None = None
 
     def __post_init__(self) -> None:
         """Name who calls, so that a refusal is somebody's too."""
@@ -174,6 +177,7 @@ class Call:
             attempts=len(self.attempts),
             request_id=self.request_id,
             anomaly=self.anomaly,
+            fingerprint=self.fingerprint,
         )
 
 

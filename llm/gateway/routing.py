@@ -8,6 +8,7 @@ the others in order: the first one serves, the rest stand in for it.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol
 
 from costs.facts import Who
@@ -83,6 +84,22 @@ def choose(
         return Choice(fit, 1.0, left_out)
     targets, probability = _STRATEGIES[route.strategy](fit, asked, market, chance)
     return Choice(targets, probability, left_out)
+
+
+def odds(
+    strategy: str, fit: Sequence[Target], asked: Asked, market: Market
+) -> list[tuple[Target, Fraction]]:
+    """Return who of fit targets may come first, each with its probability.
+
+    Not for the strategy `fastest`: who was the fastest nobody knows afterwards.
+    """
+    if strategy == "weighted":
+        total = sum(target.weight for target in fit)
+        if total:
+            return [(each, Fraction(each.weight, total)) for each in fit if each.weight]
+        return [(fit[0], Fraction(1))]
+    ordered, _ = _STRATEGIES[strategy](fit, asked, market, random.random)
+    return [(ordered[0], Fraction(1))]
 
 
 def unfit(target: Target, asked: Asked) -> str:

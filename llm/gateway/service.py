@@ -115,6 +115,7 @@ class Service:
         if end_user := call.format.end_user(call.body):
             call.who = replace(call.who, end_user=end_user)
         named = call.body.pop("model", call.requested)
+        call.size = max(size, len(raw))
         asked = Asked(call.who, call.body, size, call.format.name)
         plan = make_plan(self.catalogue.current, named, asked, self.market)
         plan = self.steps.applied(call, plan, asked)

@@ -46,6 +46,8 @@ TABLE: dict[str, dict[str, tuple[str, str | None]]] = {
     "llm-content-detail": {"GET": ("Editor", "admin")},
     "llm-route-list": {"GET": READ},
     "llm-route-dry-run": {"POST": READ},
+    "llm-what-if-route": {"POST": READ},
+    "llm-what-if-cache": {"POST": READ},
     "rag-corpus-list": {"GET": READ, "POST": WRITE},
     "rag-corpus-detail": {"GET": READ},
     "rag-document-list": {"GET": READ, "POST": WRITE},

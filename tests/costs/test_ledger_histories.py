@@ -38,19 +38,14 @@ def url(histories_database: str, django_db_blocker: Blocker) -> Iterator[str]:
 
 @pytest.fixture
 async def books(url: str) -> AsyncIterator[Books]:
-    await sync_to_async(connect_anew)()
     books = Books(url)
     await books.ledger.start()
     yield books
     await books.ledger.stop()
 
 
-def connect_anew() -> None:
-    """Let go of this thread's connection, which may be another test's, or be gone."""
-    connection.close()
-
-
 def found() -> list[str]:
+    connection.close()  # of this thread, whose last one another test may have ended
     with connection.cursor():  # opened here, in the thread that asks
         return list(discrepancies())
 

@@ -34,6 +34,7 @@ def test_the_sidebar_shows_what_a_role_may_open():
         "Calls",
         "Explain the bill",
         "Check an invoice",
+        "What if",
         "Budgets",
         "Alerts",
         "Holds",

@@ -50,6 +50,18 @@ def test_an_explained_bill_has_no_violation_and_fits(visit, caller, size):
     assert window.complaints == []
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_what_if_has_no_violation_and_fits(visit, caller, size):
+    window = visit(viewport=SIZES[size])
+    for question in ("prices", "routes", "cache&ttl_s=3600"):
+        window.open(f"/costs/what-if/?view={question}&agent={caller.agent}")
+        assert problems(window) == {}
+        width = window.page.evaluate("document.documentElement.scrollWidth")
+        assert width == SIZES[size]["width"]
+    expect(window.page.locator(".compared tbody tr")).not_to_have_count(0)
+    assert window.complaints == []
+
+
 def test_open_menus_and_the_help_have_no_violation(visit, caller):
     window = visit()
     window.open(f"/?agent={caller.agent}")

@@ -1,0 +1,75 @@
+"""What a what-if over the facts answers."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from costs.pricing import round_usd
+from costs.sampling import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What a model cost, and what it would have cost; counts of the latter are rounded."""
+
+    model: str
+    count: int
+    actual_usd: Decimal
+    what_if_count: int
+    what_if_usd: Decimal
+
+    @property
+    def difference_usd(self) -> Decimal:
+        """Return what would have been added."""
+        return self.what_if_usd - self.actual_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was asked about, what it cost, and what it would have cost.
+
+    population: the facts that the figures are of; sampled: those of them that were read,
+    which is all of them where the answer is exact.
+    unpriced: facts beside them whose cost nobody knows. rows: the dearest first.
+    """
+
+    start: dt.datetime
+    end: dt.datetime
+    actual_usd: Decimal
+    estimate: Estimate
+    exact: bool
+    population: int
+    sampled: int
+    unpriced: int
+    rows: Sequence[ModelRow]
+
+    @property
+    def what_if_usd(self) -> Decimal:
+        """Return what it would have cost."""
+        return round_usd(self.estimate.value)
+
+    @property
+    def interval(self) -> tuple[Decimal, Decimal]:
+        """Return the 95 % interval of what it would have cost."""
+        return round_usd(self.estimate.low), round_usd(self.estimate.high)
+
+    @property
+    def difference_usd(self) -> Decimal:
+        """Return what would have been added."""
+        return self.what_if_usd - self.actual_usd
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Return the difference in percent of what it cost; None of $0."""
+        if not self.actual_usd:
+            return None
+        share = self.difference_usd / self.actual_usd * 100
+        return share.quantize(Decimal("0.01"))
+
+
+def dearest_first(rows: Sequence[ModelRow]) -> list[ModelRow]:
+    """Return rows by the larger of what they cost and would have cost."""
+    return sorted(
+        rows, key=lambda row: (-max(row.actual_usd, row.what_if_usd), row.model)
+    )
