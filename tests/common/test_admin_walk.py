@@ -41,6 +41,7 @@ OF_STAFF = {
     "admin:password_change_done",
     "dashboard:digest",
     "dashboard:explain",
+    "dashboard:what-if",
     "dashboard:overview",
     "dashboard:panel",
     "dashboard:facet",
