@@ -108,6 +108,13 @@ def cache_assumptions(answer: CacheAnswer) -> list[str]:
             "had cost."
         ),
     ]
+    if not answer.exact:
+        told.append(
+            _(
+                "Requests are drawn with all of their calls; those that are frequent are "
+                "read whole."
+            )
+        )
     if answer.unpriced:
         told.append(unpriced(answer))
     return told
