@@ -114,10 +114,9 @@ class CacheAnswer(Answer):
     were_hits: int
 
     @property
-    def coverage(self) -> Decimal:
-        """Return the percentage of the calls that have a fingerprint."""
-        share = Decimal(self.fingerprinted * 100) / max(self.calls, 1)
-        return share.quantize(Decimal("0.1"))
+    def coverage(self) -> float | None:
+        """Return the share of the calls that have a fingerprint; None of no call."""
+        return self.fingerprinted / self.calls if self.calls else None
 
 
 @dataclass(frozen=True, slots=True)

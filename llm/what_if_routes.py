@@ -186,39 +186,17 @@ def _served(
 def _replayed(
     cursor: Any, question: RouteQuestion, drawn: Draw, replay: _Replay
 ) -> None:
-    draft, prices = question.draft, replay.prices
+    prices = replay.prices
     changes = prices.changes(question.start, question.end)
     moments = [question.start, *changes]
-    edges = sizes(draft, prices, moments)
-    scope, values = question.scope()
-    query = sql.SQL(_CELLS).format(
-        used=USED,
-        group=sql.SQL("0" if drawn.is_whole else _GROUP),
-        sums=sums(prices.all()),
-        scope=scope,
-        drawn=sql.SQL("true" if drawn.is_whole else _DRAWN),
-    )
-    values |= {
-        "teams": draft.named("teams"),
-        "agents": draft.named("agents"),
-        "sizes": edges,
-        "moments": [first_uuid7_at(at) for at in changes],
-        "below": drawn.below,
-    }
+    edges = sizes(question.draft, prices, moments)
+    query, values = _cells(question, drawn, prices)
+    values |= {"sizes": edges, "moments": [first_uuid7_at(at) for at in changes]}
     # A cursor's own errors are Django's; those of a copy are not.
     with connection.wrap_database_errors, cursor.copy(query, values) as copy:
         copy.set_types([*_TYPES, *_SUM_TYPES])
-        for (
-            model,
-            team,
-            agent,
-            size,
-            vectors,
-            moment,
-            used,
-            group,
-            *rest,
-        ) in copy.rows():
+        for row in copy.rows():
+            model, team, agent, size, vectors, moment, used, group, *rest = row
             cell = Cell(
                 team or _NOBODY,
                 agent or _NOBODY,
@@ -227,6 +205,24 @@ def _replayed(
                 moments[moment],
             )
             replay.add(model, cell if used else None, group, rest)
+
+
+def _cells(
+    question: RouteQuestion, drawn: Draw, prices: Prices
+) -> tuple[sql.Composed, dict[str, Any]]:
+    scope, values = question.scope()
+    query = sql.SQL(_CELLS).format(
+        used=USED,
+        group=sql.SQL("0" if drawn.is_whole else _GROUP),
+        sums=sums(prices.all()),
+        scope=scope,
+        drawn=sql.SQL("true" if drawn.is_whole else _DRAWN),
+    )
+    named = {
+        "teams": question.draft.named("teams"),
+        "agents": question.draft.named("agents"),
+    }
+    return query, {**values, **named, "below": drawn.below}
 
 
 def _answer(

@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from costs.sampling import GROUPS
+from devora_ops.common import formats
 from llm.route_replay import Draft
 from llm.what_if_answers import Answer
 from llm.what_if_cache import CacheAnswer
@@ -20,8 +21,8 @@ def method(answer: Answer) -> str:
         "95%% interval comes from %(groups)s random groups, with the finite population "
         "correction."
     ) % {
-        "sampled": answer.sampled,
-        "population": answer.population,
+        "sampled": formats.count(answer.sampled),
+        "population": formats.count(answer.population),
         "groups": GROUPS,
     }
 
@@ -38,6 +39,7 @@ def route_assumptions(draft: Draft, answer: RouteAnswer) -> list[str]:
             "that used none cost what they did."
         ),
         _("Attempts of which nobody knows the usage cost what they were charged."),
+        _("A call that a budget had routed down counts for where it went."),
         _("What the cache answered costs nothing in both."),
         _(
             "Each attempt at the price in force when it began; before a model's first "
@@ -72,7 +74,7 @@ def route_assumptions(draft: Draft, answer: RouteAnswer) -> list[str]:
                 "%(n)s attempts that no target can serve cost what they did.",
                 answer.unserved,
             )
-            % {"n": answer.unserved}
+            % {"n": formats.count(answer.unserved)}
         )
     if answer.unpriced:
         told.append(unpriced(answer))
@@ -83,10 +85,10 @@ def cache_assumptions(answer: CacheAnswer) -> list[str]:
     """Return what a replay of the cache takes for granted."""
     told = [
         _(
-            "%(coverage)s%% of the calls have a fingerprint, by which equal requests are "
+            "%(coverage)s of the calls have a fingerprint, by which equal requests are "
             "known; the figures are of those alone."
         )
-        % {"coverage": answer.coverage},
+        % {"coverage": formats.percent(answer.coverage)},
         _(
             "Equal is what the cache takes for equal: the whole request, the model or route "
             "it asked for, and the version of its prompt."
@@ -106,6 +108,13 @@ def cache_assumptions(answer: CacheAnswer) -> list[str]:
             "had cost."
         ),
     ]
+    if not answer.exact:
+        told.append(
+            _(
+                "Requests are drawn with all of their calls; those that are frequent are "
+                "read whole."
+            )
+        )
     if answer.unpriced:
         told.append(unpriced(answer))
     return told
@@ -117,4 +126,4 @@ def unpriced(answer: Answer) -> str:
         "%(n)s more has no known cost and is in no figure.",
         "%(n)s more have no known cost and are in no figure.",
         answer.unpriced,
-    ) % {"n": answer.unpriced}
+    ) % {"n": formats.count(answer.unpriced)}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -16,6 +17,7 @@ from costs.snapshot import PriceBook
 from devora_ops.common.ids import first_uuid7_at
 from devora_ops.simulator.history import SimulatedCall
 from devora_ops.simulator.story import FALLBACKS
+from llm.gateway.caching import fingerprint_of, key_of
 
 Charge = Callable[[Who, str, dt.datetime, Decimal | None], tuple[int, ...]]
 """(who, model, when it left, cost) → the budget counters that an attempt is charged to."""
@@ -130,6 +132,7 @@ class FactMaker:
             ttft_ms=call.ttft_ms,
             attempts=len(attempts),
             request_id=f"{self._dice.getrandbits(128):032x}",
+            fingerprint=_fingerprint(call),
         )
         return Settlement(attempts, fact)
 
@@ -210,6 +213,18 @@ class FactMaker:
         """Return a UUIDv7 of a moment, as random as a new one."""
         low, high = self._dice.getrandbits(62), self._dice.getrandbits(12)
         return uuid.UUID(int=first_uuid7_at(moment).int | high << 64 | low)
+
+
+def _fingerprint(call: SimulatedCall) -> int | None:
+    """Return who asked for the same; a call that is refused before has none."""
+    if call.status == "rate_limited":
+        return None
+    return _fingerprint_of(call.prompt, call.prompt_version, call.prompt_text)
+
+
+@lru_cache(maxsize=4096)
+def _fingerprint_of(prompt: str, version: int, text: str) -> int:
+    return fingerprint_of(key_of("chat", f"{prompt}@{version}", {"text": text}))
 
 
 def usage_of(call: SimulatedCall) -> Usage:

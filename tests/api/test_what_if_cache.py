@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from costs.models import Call
 from llm.what_if_cache import CacheQuestion, what_if_cached
+from llm.what_if_words import cache_assumptions
 from tests.api.callers import as_key, codes_of
 from tests.dashboard.ledger import record, settled
 
@@ -159,6 +160,7 @@ def test_a_sample_takes_all_calls_of_a_request():
     assert abs(found.hits - truth.hits) < 0.2 * truth.hits
     assert found.actual_usd == truth.actual_usd
     assert what_if_cached(question, most=500) == found
+    assert any("read whole" in told for told in cache_assumptions(found))
 
 
 REFUSED = {

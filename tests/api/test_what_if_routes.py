@@ -6,11 +6,14 @@ from decimal import Decimal
 
 import pytest
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from costs.models import Price
-from costs.pricing import Usage
+from costs.models import Attempt, Price
+from costs.price_history import price_history
+from costs.pricing import Usage, round_usd
 from llm.models import Model, Provider
-from llm.route_replay import Draft
+from llm.route_replay import Cell, Draft, Prices, servers
 from llm.selectors import draft_targets
 from llm.what_if_routes import RouteQuestion, what_if_routed
 from tests.api.callers import as_key, codes_of
@@ -210,6 +213,47 @@ def test_a_sample_comes_with_an_interval_and_comes_again():
     assert low < truth.what_if_usd < high
     assert sum(row.what_if_count for row in found.rows) == 400
     assert what_if_routed(asked, most=200) == found
+
+
+tokens = st.integers(0, 4000)
+
+
+@settings(max_examples=25)
+@given(
+    used=st.lists(
+        st.tuples(tokens, tokens, tokens, st.sampled_from(["care", "sales"])),
+        min_size=1,
+        max_size=8,
+    ),
+    strategy=st.sampled_from(["priority", "weighted", "cheapest"]),
+    most=st.integers(0, 8000),
+)
+def test_cells_cost_what_their_attempts_do_one_by_one(used, strategy, most):
+    Attempt.objects.all().delete()
+    tier = {"above_input_tokens": 2000, "prices": {"input": "0.01", "output": "0.001"}}
+    Price.objects.filter(model="b/cheap").update(schedule={"tiers": [tier]})
+    for new, read, output, team in used:
+        served(Usage(input=new, cache_read=read, output=output), team=team)
+    conditions = {"teams": ["care"], "max_input_tokens": most}
+    targets = draft_targets(
+        [
+            {"model": "b/cheap", "weight": 2, "conditions": conditions},
+            {"model": "a/dear", "weight": 1, "conditions": {}},
+        ]
+    )
+    draft, now = Draft(strategy, targets), timezone.now()
+    prices = Prices(price_history(["a/dear", "b/cheap"]))
+    expected = Decimal(0)
+    for new, read, output, team in used:
+        usage = Usage(input=new, cache_read=read, output=output)
+        cell = Cell(team, "bot", usage.whole_input, output == 0, now)
+        for server in servers(draft, cell, prices) if new + read + output else ():
+            share = Decimal(server.probability.numerator)
+            cost = server.price.cost(usage)
+            expected += cost * share / server.probability.denominator
+        expected += not (new + read + output)  # stays as it was
+    found = what_if_routed(RouteQuestion("smart", draft, now - DAY, now))
+    assert found.what_if_usd == round_usd(expected)
 
 
 REFUSED = {

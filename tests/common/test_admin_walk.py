@@ -42,6 +42,7 @@ OF_STAFF = {
     "dashboard:digest",
     "dashboard:explain",
     "dashboard:invoices",
+    "dashboard:what-if",
     "dashboard:overview",
     "dashboard:panel",
     "dashboard:facet",

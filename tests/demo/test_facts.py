@@ -128,3 +128,12 @@ def test_a_model_without_a_price_costs_nobody_knows_what():
     settlement = settle(call(model="openai/unheard-of"))
     assert settlement.call.cost_usd is None
     assert settlement.attempts[0].price_id is None
+
+
+def test_who_asks_the_same_of_a_version_has_one_fingerprint():
+    def of(**changes):
+        return settle(call(**changes)).call.fingerprint
+
+    assert of() == of(user="customer-0002", stream=False) is not None
+    assert len({of(), of(prompt_text="How?"), of(prompt_version=5)}) == 3
+    assert of(status="rate_limited", attempts=0) is None
