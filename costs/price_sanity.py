@@ -13,8 +13,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from costs.price_rows import EACH, PER_TOKEN
-from costs.pricing import Price, Rates, Schedule
-from costs.schedule_shape import check_schedule
+from costs.pricing import Price, Rates, Schedule, make_price
 
 Amounts = Mapping[str, Decimal | None]
 
@@ -34,10 +33,11 @@ _UNIT_SLIP: Final = (Decimal(100_000), Decimal(10_000_000))
 def slips(rates: Amounts, schedule: Mapping[str, Any]) -> Iterator[str]:
     """Yield what no price can be, so that it was typed in another unit.
 
-    rates: USD per token and each. schedule: as `check_schedule` takes it.
+    rates: USD per token and each. schedule: as `make_price` takes it.
     """
     yield from _outside(rates)
-    price = check_schedule(schedule)
+    none = dict.fromkeys((*PER_TOKEN, *EACH))
+    price = make_price({"id": 0, "schedule": schedule, **none})
     for name, tier in _tiers(price):
         found = {each: getattr(tier, each) for each in PER_TOKEN}
         for sentence in _outside(found):

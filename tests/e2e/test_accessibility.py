@@ -62,6 +62,21 @@ def test_a_what_if_has_no_violation_and_fits(visit, caller, size):
     assert window.complaints == []
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_checked_invoice_has_no_violation_and_fits(visit, tmp_path, size):
+    invoice = tmp_path / "invoice.csv"
+    invoice.write_text("date,model,amount_usd\n2026-03-01,gpt-9,4\n")
+    window = visit(viewport=SIZES[size])
+    window.open("/costs/invoices/")
+    window.page.locator("input[type=file]").set_input_files(invoice)
+    window.page.get_by_role("button", name="Compare", exact=True).click()
+    expect(window.page.locator(".reviewed tbody tr")).to_have_count(1)
+    assert problems(window) == {}
+    width = window.page.evaluate("document.documentElement.scrollWidth")
+    assert width == SIZES[size]["width"]
+    assert window.complaints == []
+
+
 def test_open_menus_and_the_help_have_no_violation(visit, caller):
     window = visit()
     window.open(f"/?agent={caller.agent}")
@@ -79,7 +94,15 @@ def test_open_menus_and_the_help_have_no_violation(visit, caller):
 
 @pytest.mark.parametrize(
     "path",
-    ["costs/call/", "costs/budget/", "costs/budget/add/", "llm/provider/", "ops/user/"],
+    [
+        "costs/call/",
+        "costs/budget/",
+        "costs/budget/add/",
+        "costs/hold/",
+        "costs/price/reprice/",
+        "llm/provider/",
+        "ops/user/",
+    ],
 )
 def test_admin_pages_have_none_but_the_frames_known_ones(visit, caller, path):
     window = visit(role="Owner")
