@@ -140,9 +140,8 @@ class BudgetAdmin(SafeModelAdmin):
         share = (
             (budget.spent + budget.held) / budget.limit_usd if budget.limit_usd else 1
         )
-        return format_html(
-            "{} ({}%)", formats.exact_money(budget.spent), f"{share * 100:.0f}"
-        )
+        said = formats.percent(float(share), places=0)
+        return format_html("{} ({})", formats.money(budget.spent), said)
 
     @admin.display(description=_("now"))
     def stage(self, budget: Any) -> str:
