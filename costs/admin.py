@@ -1,7 +1,8 @@
 """The admin of costs: budgets, the price book, and calls; rules are in the services."""
 
+import itertools
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
@@ -36,6 +37,10 @@ admin.site.register(Hold, HoldAdmin)
 admin.site.register(Price, PriceAdmin)
 
 
+_SCOPE: Final = (("team", "agent"), ("end_user", "model"), ("prompt", "experiment"))
+_SCOPE_NAMES: Final = frozenset(itertools.chain.from_iterable(_SCOPE))
+
+
 @admin.register(Budget)
 class BudgetAdmin(SafeModelAdmin):
     """Budgets with what they have spent; every write goes through the services."""
@@ -45,16 +50,21 @@ class BudgetAdmin(SafeModelAdmin):
     list_filter = (("period", ChoicesDropdownFilter), "hard")
     search_fields = ("name", "agent", "team", "model")
     fieldsets = (
-        (None, {"fields": ("name", ("limit_usd", "period"), ("time_zone", "hard"))}),
+        (
+            None,
+            {
+                "description": _(
+                    "A budget counts from the moment it is made: what was spent in its "
+                    "first period before that is not in it."
+                ),
+                "fields": ("name", ("limit_usd", "period"), ("time_zone", "hard")),
+            },
+        ),
         (
             _("Scope"),
             {
                 "description": _("What is empty matches everything."),
-                "fields": (
-                    ("team", "agent"),
-                    ("end_user", "model"),
-                    ("prompt", "experiment"),
-                ),
+                "fields": _SCOPE,
             },
         ),
         (
@@ -130,9 +140,8 @@ class BudgetAdmin(SafeModelAdmin):
         share = (
             (budget.spent + budget.held) / budget.limit_usd if budget.limit_usd else 1
         )
-        return format_html(
-            "{} ({}%)", formats.exact_money(budget.spent), f"{share * 100:.0f}"
-        )
+        said = formats.percent(float(share), places=0)
+        return format_html("{} ({})", formats.money(budget.spent), said)
 
     @admin.display(description=_("now"))
     def stage(self, budget: Any) -> str:
@@ -167,6 +176,12 @@ class BudgetAdmin(SafeModelAdmin):
             stored = Budget.objects.get(pk=obj.pk)
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
             change_budget(stored, **who, **changes)
+            if _SCOPE_NAMES & changes.keys():
+                told = _(
+                    "What was spent under the former scope stays counted until the "
+                    "period ends."
+                )
+                messages.warning(request, told)
         else:
             obj.pk = create_budget(**who, **form.cleaned_data).pk
 

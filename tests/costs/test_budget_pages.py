@@ -83,6 +83,24 @@ def test_a_new_budget_alerts_at_the_usual_steps_unless_it_says_otherwise(editor)
     assert 'value="50,80,100"' in str(form["alert_steps"])
 
 
+def test_the_list_shows_money_and_shares_as_people_read_them(editor):
+    editor.post(f"{LIST}add/", {**FORM, "limit_usd": "1000"})
+    spend(Budget.objects.get(), "260.75808576")
+    assert "$260.76 (26%)" in editor.get(LIST).content.decode()
+    french = editor.get(LIST, headers={"Accept-Language": "fr"}).content.decode()
+    assert "260,76\u202f$ (26\u202f%)" in french
+
+
+def test_a_changed_scope_says_that_what_was_spent_stays_counted(editor):
+    editor.post(f"{LIST}add/", FORM)
+    path = f"{LIST}{Budget.objects.get().pk}/change/"
+    told = "under the former scope stays counted"
+    same = editor.post(path, {**FORM, "limit_usd": "20"}, follow=True)
+    assert told not in same.content.decode()
+    other = editor.post(path, {**FORM, "team": "care"}, follow=True)
+    assert told in other.content.decode()
+
+
 def test_the_list_says_which_step_a_budget_stands_at(editor):
     editor.post(f"{LIST}add/", FORM)
     assert "Calls pass" in editor.get(LIST).content.decode()
