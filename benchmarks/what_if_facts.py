@@ -14,10 +14,11 @@ from costs.price_history import price_history
 from costs.what_if import what_if
 from devora_ops.common.ids import first_uuid7_at
 from devora_ops.demo.books import keep_partitions
+from llm.cache_question import CacheQuestion
 from llm.route_replay import Draft
 from llm.selectors import draft_targets
 from llm.what_if_answers import Answer
-from llm.what_if_cache import CacheQuestion, what_if_cached
+from llm.what_if_cache import what_if_cached
 from llm.what_if_routes import RouteQuestion, what_if_routed
 
 ROUNDS = 3

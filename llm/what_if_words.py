@@ -108,11 +108,19 @@ def cache_assumptions(answer: CacheAnswer) -> list[str]:
             "had cost."
         ),
     ]
-    if not answer.exact:
+    if answer.in_blocks:
         told.append(
             _(
-                "Requests are drawn with all of their calls; those that are frequent are "
-                "read whole."
+                "Requests are drawn with all of their calls. The very frequent ones are cut "
+                "into blocks of time, of which some are read: what the cache held when one "
+                "began is told by steady traffic, which may be a hit off in each."
+            )
+        )
+    elif not answer.exact:
+        told.append(
+            _(
+                "Requests are drawn with all of their calls; those that are very frequent "
+                "are read whole."
             )
         )
     if answer.unpriced:

@@ -17,12 +17,13 @@ from devora_ops.common.rest.fields import (
     WholeField,
 )
 from devora_ops.common.rest.parameters import RangeQuery
+from llm.cache_question import CacheQuestion
 from llm.conditions import check_conditions
 from llm.gateway.caching import DEFAULT_TTL_S, MOST_TTL_S
 from llm.models import RouteStrategy
 from llm.route_replay import Draft
 from llm.selectors import draft_targets
-from llm.what_if_cache import CacheAnswer, CacheQuestion, what_if_cached
+from llm.what_if_cache import CacheAnswer, what_if_cached
 from llm.what_if_routes import RouteAnswer, RouteQuestion, what_if_routed
 from llm.what_if_words import cache_assumptions, method, route_assumptions
 
