@@ -15,7 +15,7 @@ from tests.provisioning import Caller
 _AT_ONCE, _AT_ONCE_SHORT = 200, 80
 _LIMIT = Decimal("1.00")
 _WORST, _REAL = Decimal("0.03"), Decimal("0.004")  # of one call, in USD
-_ROUNDS = 25  # of the long form, for each of the two
+_ROUNDS, _ROUNDS_NESTED = 25, 50  # of the long form
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,9 @@ def test_a_budget_is_used_up_and_never_overspent(
     held = staged.model("sim-usage-10-4-hold", **prices)
     quick = staged.model("sim-usage-10-4", **prices)
     size = _AT_ONCE if figures.judged else _AT_ONCE_SHORT
+    rounds = _ROUNDS_NESTED if nested else _ROUNDS
     firsts, used = [], []
-    for _ in range(_ROUNDS if figures.judged else 1):
+    for _ in range(rounds if figures.judged else 1):
         race = Race(_callers(staged, nested=nested), held, quick, size)
         firsts.append(_first_wave(staged, race))
         _later_waves(staged, race)
