@@ -89,8 +89,9 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
     def told(self, alert: Alert) -> Any:
         """Return who was told, and who was not and why."""
         mine = Q()
+        teller = alert.told_with or alert
         for kind in CHANNELS:
-            mine |= Q(dedup_key__startswith=key_of(kind, alert.pk, ""))
+            mine |= Q(dedup_key__startswith=key_of(kind, teller.pk, ""))
         messages = OutboxMessage.objects.filter(mine).order_by("id")
         rows = [
             (_t("%(label)s:") % {"label": _whom(each)}, _state(each))
@@ -99,6 +100,11 @@ class AlertAdmin(ReadOnly, SafeModelAdmin):
         if not rows:
             return _(
                 "Nobody: it is muted or the demo's, or neither mail nor Slack is set up."
+            )
+        if alert.told_with is not None:
+            rows.insert(
+                0,
+                (_t("With the step that was crossed at once:"), self.step_text(teller)),
             )
         return format_html_join("", "<div>{} {}</div>", rows)
 

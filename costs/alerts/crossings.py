@@ -2,11 +2,14 @@
 
 Looking finds all that was crossed, however long nobody looked: counters keep what was
 spent. Whoever else looks meanwhile finds the row that is there, and leaves it alone.
+People are told once of all that one look found of a budget: a message of its own for each
+step would only bury the highest.
 """
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -139,9 +142,20 @@ def _written(ids: Sequence[int]) -> list[Alert]:
 def _told(alerts: list[Alert]) -> list[Alert]:
     for alert in alerts:
         log.warning("budget %s crossed %d %% (%s)", alert.name, alert.step, alert.kind)
-        if alert.budget is not None and _is_heard(alert.budget):
-            tell(alert)
+    for highest, *lower in _jumps(alerts):
+        if highest.budget is not None and _is_heard(highest.budget):
+            found = Alert.objects.filter(pk__in=[alert.pk for alert in lower])
+            found.update(told_with=highest)
+            tell(highest)
     return alerts
+
+
+def _jumps(alerts: Iterable[Alert]) -> Iterator[list[Alert]]:
+    """Yield what one look found of a budget in a period, the highest step first."""
+    jumps: defaultdict[tuple[Any, ...], list[Alert]] = defaultdict(list)
+    for alert in sorted(alerts, key=lambda alert: -alert.step):
+        jumps[alert.budget_id, alert.period_start, alert.kind].append(alert)
+    yield from jumps.values()
 
 
 def tell(alert: Alert) -> None:

@@ -164,6 +164,9 @@ def _lines(alert: Alert, budget: Budget | None, day: str) -> Iterator[str]:
         "day": day,
     }
     yield _("%(spent)s of %(limit)s are spent.") % values
+    lower = alert.lower.order_by("step").values_list("step", flat=True)
+    if steps := [formats.percent(step / 100, places=0) for step in lower]:
+        yield _("Also crossed: %(steps)s.") % {"steps": ", ".join(steps)}
     if day:
         yield (
             _(

@@ -39,7 +39,8 @@ class AlertSerializer(serializers.Serializer[Any]):
     """A step that a budget crossed, or an hour that was unusual.
 
     step_percent: of the limit, or of what is usual. limit_usd: the budget's, or the most
-    that passes for usual.
+    that passes for usual. told_with: the alert of a higher step that was crossed at once;
+    its messages tell of this one too.
     """
 
     id = serializers.IntegerField()
@@ -55,6 +56,7 @@ class AlertSerializer(serializers.Serializer[Any]):
     projected_usd = MoneyField(allow_null=True)
     usual_usd = MoneyField(allow_null=True)
     crossed_at = serializers.DateTimeField()
+    told_with = serializers.IntegerField(source="told_with_id", allow_null=True)
     told = ToldSerializer(many=True)
 
 
@@ -81,14 +83,14 @@ class AlertList(generics.GenericAPIView[Alert]):
         alerts = self.paginate_queryset(self.get_queryset()) or []
         told = _told(alerts)
         for alert in alerts:
-            alert.told = told[alert.pk]  # type: ignore[attr-defined]
+            alert.told = told[_teller(alert)]  # type: ignore[attr-defined]
         return self.get_paginated_response(AlertSerializer(alerts, many=True).data)
 
 
 def _told(alerts: Sequence[Alert]) -> Mapping[int, Iterable[Mapping[str, Any]]]:
     found: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     messages = OutboxMessage.objects.filter(
-        kind__in=CHANNELS, payload__alert__in=[alert.pk for alert in alerts]
+        kind__in=CHANNELS, payload__alert__in=list(map(_teller, alerts))
     )
     for each in messages.order_by("id"):
         found[each.payload["alert"]].append(
@@ -101,3 +103,8 @@ def _told(alerts: Sequence[Alert]) -> Mapping[int, Iterable[Mapping[str, Any]]]:
             }
         )
     return found
+
+
+def _teller(alert: Alert) -> int:
+    """Return the alert whose messages tell of it."""
+    return alert.told_with_id or alert.pk

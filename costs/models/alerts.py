@@ -18,7 +18,8 @@ class AlertKind(models.TextChoices):
 class Alert(models.Model):
     """A step of a budget that was crossed: once for each limit in each period.
 
-    Its budget may be gone; what was crossed stays. An anomaly is of an hour, of an agent
+    Its budget may be gone; what was crossed stays. A step that was found together with a
+    higher one is told in the higher one's message. An anomaly is of an hour, of an agent
     or of all, without a budget: its limit is the most that would pass for usual.
     """
 
@@ -40,6 +41,13 @@ class Alert(models.Model):
     projected_usd = usd(_("forecast"), null=True)
     usual_usd = usd(_("usually"), null=True)
     crossed_at = models.DateTimeField(_("time"))
+    told_with = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="lower",
+        verbose_name=_("told with"),
+    )
 
     class Meta:
         verbose_name = _("alert")

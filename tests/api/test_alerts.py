@@ -45,6 +45,9 @@ def test_a_step_says_what_was_crossed_and_that_it_is_on_its_way(api, crossed):
     assert {newest["step_percent"], older["step_percent"]} == {50, 80}
     assert (newest["budget"], newest["kind"]) == (crossed.pk, "actual")
     assert (newest["spent_usd"], newest["limit_usd"]) == ("9", "10")
+    assert (newest["step_percent"], newest["told_with"]) == (80, None)
+    assert older["told_with"] == newest["id"]
+    assert older["told"] == newest["told"]
     (told,) = newest["told"]
     assert (told["channel"], told["sent_at"], told["tries"]) == ("email", None, 0)
     assert "lead@example.com" not in api.get(ALERTS).text

@@ -33,6 +33,10 @@ SELECT id, costs_period_start(period, time_zone, now()),
 FROM costs_budget WHERE name LIKE %s
 RETURNING budget_id
 """
+_UNTOLD = """
+SELECT count(*) FROM costs_alert
+WHERE name LIKE %s AND (told_with_id IS NULL) <> (step = 100)
+"""
 
 
 @pytest.fixture
@@ -49,11 +53,11 @@ def slack() -> Iterator[Slack]:
 
 @pytest.fixture
 def budgets(installation: Installation) -> Iterator[None]:
-    """Make five, which nobody ever asks for anything."""
+    """Make fifteen, which nobody ever asks for anything."""
     with installation.orm():
         from costs.models import Budget
 
-        for number in range(5):
+        for number in range(15):
             Budget.objects.create(
                 name=f"senders {number}",
                 limit_usd=100,
@@ -89,7 +93,7 @@ def senders(
         yield processes
 
 
-def test_each_step_is_told_once_whoever_sends_and_whatever_fails(
+def test_each_jump_is_told_once_whoever_sends_and_whatever_fails(
     installation: Installation,
     mail: MailServer,
     slack: Slack,
@@ -108,6 +112,8 @@ def test_each_step_is_told_once_whoever_sends_and_whatever_fails(
     twice = [each for each, times in _ids(mail).items() if times > 1]
     assert twice == [mail.stalled_id]
     assert len(_ids(mail)) == 15
+    assert all("Also crossed: 50%, 80%." in text for text in _told(slack))
+    assert installation.rows(_UNTOLD, "senders %") == [(0,)]
 
 
 def _ids(mail: MailServer) -> Counter[str]:

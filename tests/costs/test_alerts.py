@@ -74,7 +74,52 @@ def test_each_step_is_found_once_however_often_somebody_looks():
     assert len(notice()) == 2
     assert notice() == []
     assert steps() == [("actual", 50), ("actual", 80)]
+    assert OutboxMessage.objects.count() == 1
+
+
+def test_a_jump_past_several_steps_is_told_once_and_names_them(mail, slack):
+    mine = budget(
+        alert_steps=[50, 80, 100], alert_forecast=False, alert_slack=True, hard=True
+    )
+    spend(mine, 105)
+    notice()
+    relay()
+    (mailed,), (posted,) = mail.accepted, slack.accepted
+    assert "Care at 100% of $100.00" in mailed["Subject"]
+    for part in ("plain", "html"):
+        assert "Also crossed: 50%, 80%." in mailed.get_body((part,)).get_content()
+    assert "Also crossed: 50%, 80%." in posted["text"]
+    assert steps() == [("actual", 50), ("actual", 80), ("actual", 100)]
+    assert notice() == []
+    assert relay() == 0
+
+
+def test_a_step_crossed_later_is_told_by_itself():
+    mine = budget(alert_steps=[50, 80, 100], alert_forecast=False)
+    spend(mine, 85)
+    notice()
+    mine.counters.update(spent=100)
+    (alert,) = notice()
+    assert (alert.step, alert.lower.count()) == (100, 0)
+    assert "Also crossed" not in letter(alert).text
     assert OutboxMessage.objects.count() == 2
+
+
+def test_budgets_that_jump_at_once_are_told_apart():
+    for name in ("One", "Two"):
+        spend(budget(name=name, alert_forecast=False), 85)
+    assert len(notice()) == 4
+    told = Alert.objects.filter(told_with=None)
+    assert {(alert.name, alert.step) for alert in told} == {("One", 80), ("Two", 80)}
+    assert all(
+        each.told_with.name == each.name for each in Alert.objects.exclude(pk__in=told)
+    )
+
+
+def test_a_jump_that_nobody_is_told_of_was_told_with_none():
+    spend(budget(snoozed_until=timezone.now() + timedelta(hours=1)), 90, passed=0.9)
+    notice()
+    assert not Alert.objects.exclude(told_with=None).exists()
 
 
 def test_what_was_crossed_just_before_a_period_ended_is_found_after_it():
