@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg import sql
 
+from costs.differences import WithDifference
 from costs.pricing import Price, round_usd
 from costs.usage_sums import MOST_TOKENS, TIMEOUT, USED, UsageSums, matching, sums
 from devora_ops.common.ids import first_uuid7_at
@@ -32,7 +33,7 @@ GROUP BY 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(WithDifference):
     """A model's usage at what it cost and at another price.
 
     unpriced: attempts whose actual cost nobody knows; the other price has one for them.
@@ -45,19 +46,6 @@ class Comparison:
     actual_usd: Decimal
     what_if_usd: Decimal
     repriced: bool
-
-    @property
-    def difference_usd(self) -> Decimal:
-        """Return what the other price would have added."""
-        return self.what_if_usd - self.actual_usd
-
-    @property
-    def percent(self) -> Decimal | None:
-        """Return the difference in percent of what it cost; None of $0."""
-        if not self.actual_usd:
-            return None
-        share = self.difference_usd / self.actual_usd * 100
-        return share.quantize(Decimal("0.01"))
 
 
 def what_if(

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from costs.differences import WithDifference
 from costs.pricing import round_usd
 from costs.sampling import Estimate
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRow:
+class ModelRow(WithDifference):
     """What a model cost, and what it would have cost; counts of the latter are rounded."""
 
     model: str
@@ -19,14 +20,9 @@ class ModelRow:
     what_if_count: int
     what_if_usd: Decimal
 
-    @property
-    def difference_usd(self) -> Decimal:
-        """Return what would have been added."""
-        return self.what_if_usd - self.actual_usd
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(WithDifference):
     """What was asked about, what it cost, and what it would have cost.
 
     population: the facts that the figures are of; sampled: those of them that were read,
@@ -53,19 +49,6 @@ class Answer:
     def interval(self) -> tuple[Decimal, Decimal]:
         """Return the 95 % interval of what it would have cost."""
         return round_usd(self.estimate.low), round_usd(self.estimate.high)
-
-    @property
-    def difference_usd(self) -> Decimal:
-        """Return what would have been added."""
-        return self.what_if_usd - self.actual_usd
-
-    @property
-    def percent(self) -> Decimal | None:
-        """Return the difference in percent of what it cost; None of $0."""
-        if not self.actual_usd:
-            return None
-        share = self.difference_usd / self.actual_usd * 100
-        return share.quantize(Decimal("0.01"))
 
 
 def dearest_first(rows: Sequence[ModelRow]) -> list[ModelRow]:

@@ -1,7 +1,7 @@
 """The answers of what-ifs as the page tells them: a sentence, figures and a table."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from django.utils.translation import gettext as _
@@ -61,48 +61,28 @@ def routes_told(asked: RouteWhatIfSerializer) -> Told | None:
     """Answer what another route would have come to; None when there was no attempt."""
     question = asked.question()
     found = what_if_routed(question)
-    if not found.population:
-        return None
-    heads = [
-        _("Attempts"),
-        _("It cost"),
-        _("It would have served"),
-        _("It would have cost"),
-    ]
-    return Told(
-        sentence(found.actual_usd, found.what_if_usd),
-        [*_figures(found), *_interval(found)],
-        heads,
-        [
-            _row(
-                row.model,
-                heads,
-                formats.count(row.count),
-                formats.money(row.actual_usd),
-                formats.count(row.what_if_count),
-                formats.money(row.what_if_usd),
-            )
-            for row in found.rows
-        ],
-        method(found),
-        route_assumptions(question.draft, found),
-    )
+    said = route_assumptions(question.draft, found)
+    return _sampled(found, _("Attempts"), _("It would have served"), said)
 
 
 def cache_told(asked: CacheWhatIfSerializer) -> Told | None:
     """Answer what the cache would have saved; None when no call is known well enough."""
     found = what_if_cached(asked.question())
+    said = cache_assumptions(found)
+    told = _sampled(found, _("Calls"), _("Would have been hits"), said)
+    return told and replace(told, figures=[*told.figures, *_hits(found)])
+
+
+def _sampled(
+    found: Answer, counted: str, tried: str, assumptions: Sequence[str]
+) -> Told | None:
+    """Tell an answer; None of nothing. counted, tried: what the two counts of rows are."""
     if not found.population:
         return None
-    heads = [
-        _("Calls"),
-        _("It cost"),
-        _("Would have been hits"),
-        _("It would have cost"),
-    ]
+    heads = [counted, _("It cost"), tried, _("It would have cost")]
     return Told(
         sentence(found.actual_usd, found.what_if_usd),
-        [*_figures(found), *_interval(found), *_hits(found)],
+        [*_figures(found), *_interval(found)],
         heads,
         [
             _row(
@@ -116,7 +96,7 @@ def cache_told(asked: CacheWhatIfSerializer) -> Told | None:
             for row in found.rows
         ],
         method(found),
-        cache_assumptions(found),
+        assumptions,
     )
 
 

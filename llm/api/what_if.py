@@ -1,5 +1,6 @@
 """What-ifs that need routes or cache rules, over REST; nothing is written."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from django.utils.translation import gettext as _
@@ -23,6 +24,7 @@ from llm.gateway.caching import DEFAULT_TTL_S, MOST_TTL_S
 from llm.models import RouteStrategy
 from llm.route_replay import Draft
 from llm.selectors import draft_targets
+from llm.what_if_answers import Answer
 from llm.what_if_cache import CacheAnswer, what_if_cached
 from llm.what_if_routes import RouteAnswer, RouteQuestion, what_if_routed
 from llm.what_if_words import cache_assumptions, method, route_assumptions
@@ -116,20 +118,42 @@ class WhatIfFiguresSerializer(serializers.Serializer[Any]):
     unpriced = serializers.IntegerField()
     method = serializers.SerializerMethodField()
 
-    def get_method(self, answer: Any) -> str:
+    def get_method(self, answer: Answer) -> str:
         """Return how the figures were found, in a sentence."""
         return method(answer)
 
 
-class RoutedModelSerializer(serializers.Serializer[Any]):
-    """A model: what it served and cost, and what it would have."""
+class ModelFiguresSerializer(serializers.Serializer[Any]):
+    """A model: what it cost, and what it would have cost."""
 
     model = serializers.CharField()
-    attempts = serializers.IntegerField(source="count")
     actual_usd = MoneyField()
-    what_if_attempts = serializers.IntegerField(source="what_if_count")
     what_if_usd = MoneyField()
     difference_usd = MoneyField()
+
+
+class SampledWhatIf(APIView):
+    """A question in the body, and the answer of a replay."""
+
+    scopes: ClassVar = {"POST": "read"}
+    asked: ClassVar[type[Any]]
+    answer: ClassVar[type[WhatIfFiguresSerializer]]
+    replay: ClassVar[Callable[[Any], Answer]]
+
+    def post(self, request: Request) -> Response:
+        """Replay. Nothing is written."""
+        body = self.asked(data=request.data)
+        body.is_valid(raise_exception=True)
+        question = body.question()
+        found = type(self).replay(question)
+        return Response(self.answer(found, context={"question": question}).data)
+
+
+class RoutedModelSerializer(ModelFiguresSerializer):
+    """A model: what it served and cost, and what it would have."""
+
+    attempts = serializers.IntegerField(source="count")
+    what_if_attempts = serializers.IntegerField(source="what_if_count")
 
 
 class RouteWhatIfAnswerSerializer(WhatIfFiguresSerializer):
@@ -144,7 +168,7 @@ class RouteWhatIfAnswerSerializer(WhatIfFiguresSerializer):
 
     def get_assumptions(self, answer: RouteAnswer) -> list[str]:
         """Return what is taken for granted, in sentences."""
-        return route_assumptions(self.context["draft"], answer)
+        return route_assumptions(self.context["question"].draft, answer)
 
 
 @extend_schema(
@@ -152,19 +176,12 @@ class RouteWhatIfAnswerSerializer(WhatIfFiguresSerializer):
     request=RouteWhatIfSerializer,
     responses=RouteWhatIfAnswerSerializer,
 )
-class RouteWhatIf(APIView):
+class RouteWhatIf(SampledWhatIf):
     """What calls would have cost had another model, or another route, served them."""
 
-    scopes: ClassVar = {"POST": "read"}
-
-    def post(self, request: Request) -> Response:
-        """Replay. Nothing is written."""
-        body = RouteWhatIfSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        question = body.question()
-        found = what_if_routed(question)
-        context = {"draft": question.draft}
-        return Response(RouteWhatIfAnswerSerializer(found, context=context).data)
+    asked = RouteWhatIfSerializer
+    answer = RouteWhatIfAnswerSerializer
+    replay = what_if_routed
 
 
 class CallFiltersSerializer(FiltersSerializer):
@@ -196,15 +213,11 @@ class CacheWhatIfSerializer(StrictSerializer, RangeQuery):
         )
 
 
-class CachedModelSerializer(serializers.Serializer[Any]):
+class CachedModelSerializer(ModelFiguresSerializer):
     """A model: its calls, and how many of them the cache would have answered."""
 
-    model = serializers.CharField()
     calls = serializers.IntegerField(source="count")
     what_if_hits = serializers.IntegerField(source="what_if_count")
-    actual_usd = MoneyField()
-    what_if_usd = MoneyField()
-    difference_usd = MoneyField()
 
 
 class CacheWhatIfAnswerSerializer(WhatIfFiguresSerializer):
@@ -232,14 +245,9 @@ class CacheWhatIfAnswerSerializer(WhatIfFiguresSerializer):
     request=CacheWhatIfSerializer,
     responses=CacheWhatIfAnswerSerializer,
 )
-class CacheWhatIf(APIView):
+class CacheWhatIf(SampledWhatIf):
     """What calls would have cost had the cache been on, and kept answers for so long."""
 
-    scopes: ClassVar = {"POST": "read"}
-
-    def post(self, request: Request) -> Response:
-        """Replay. Nothing is written."""
-        body = CacheWhatIfSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        found = what_if_cached(body.question())
-        return Response(CacheWhatIfAnswerSerializer(found).data)
+    asked = CacheWhatIfSerializer
+    answer = CacheWhatIfAnswerSerializer
+    replay = what_if_cached

@@ -111,6 +111,20 @@ def test_an_alerts_page_says_who_was_told_and_who_was_not():
     assert "(&#x27;" not in shown
     for text in ("ada@b.co: sent on", "it is refused", "tried 2 times", "on its way"):
         assert text in shown
+    lower = Alert.objects.create(
+        budget=budget,
+        name="Care",
+        kind="actual",
+        step=50,
+        period_start=alert.period_start,
+        limit_usd=100,
+        spent_usd=alert.spent_usd,
+        crossed_at=alert.crossed_at,
+        told_with=alert,
+    )
+    also = page(f"/admin/costs/alert/{lower.pk}/change/")
+    assert "With the step that was crossed at once: 80%" in also
+    assert "ada@b.co: sent on" in also
     listed = page("/admin/costs/alert/")
     for text in ("Care", "80%", "$81.50", "$100.00"):
         assert text in listed

@@ -113,7 +113,7 @@ def test_each_jump_is_told_once_whoever_sends_and_whatever_fails(
     assert twice == [mail.stalled_id]
     assert len(_ids(mail)) == 15
     assert all("Also crossed: 50%, 80%." in text for text in _told(slack))
-    assert installation.rows(_UNTOLD, "senders %") == [(0,)]
+    assert installation.rows(_UNTOLD, "senders %") == [{"count": 0}]
 
 
 def _ids(mail: MailServer) -> Counter[str]:
