@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from django.conf import settings
 from psycopg import sql
 
 from costs.pricing import Price, Rates, Usage
@@ -26,9 +27,6 @@ COLUMNS: Final[Mapping[str, str]] = {
     "experiment": "experiment",
     "variant": "variant",
 }
-
-# Ten million attempts are read in half of it.
-TIMEOUT: Final = "SET LOCAL statement_timeout = '60s'"
 
 # An attempt of which nobody knows what it used stays at the worst case it was charged.
 USED: Final = sql.SQL(
@@ -81,6 +79,12 @@ class UsageSums:
         )
         fees = self.searches * price.web_search + attempts * price.per_request
         return rates.cost(usage) + fees
+
+
+def limit_time(cursor: Any) -> None:
+    """Let no statement of the running transaction take longer than a what-if may."""
+    milliseconds = str(round(settings.WHAT_IF_TIMEOUT_S * 1000))
+    cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
 
 
 def sums(prices: Iterable[Price]) -> sql.Composed:

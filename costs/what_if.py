@@ -16,7 +16,7 @@ from psycopg import sql
 
 from costs.differences import WithDifference
 from costs.pricing import Price, round_usd
-from costs.usage_sums import MOST_TOKENS, TIMEOUT, USED, UsageSums, matching, sums
+from costs.usage_sums import MOST_TOKENS, USED, UsageSums, limit_time, matching, sums
 from devora_ops.common.ids import first_uuid7_at
 
 _SUMS = """
@@ -137,7 +137,7 @@ def _rows(
         **named,
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TIMEOUT)
+        limit_time(cursor)
         cursor.execute(query, values)
         return list(cursor.fetchall())
 

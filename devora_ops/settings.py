@@ -283,6 +283,7 @@ EMAIL_URL = env.str("EMAIL_URL", default="")
 SLACK_WEBHOOK_URL = env.str("SLACK_WEBHOOK_URL", default="")
 _mail = mail_settings(EMAIL_URL, here=_url.hostname)
 globals().update(_mail)
+WHAT_IF_TIMEOUT_S = 60  # a statement; ten million attempts are read in half of it
 EMAIL_TIMEOUT = 10  # a command; see the outbox's longest job
 
 # --- REST -----------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from costs.pricing import round_usd
 from costs.sampling import MOST_ROWS, added
-from costs.usage_sums import TIMEOUT
+from costs.usage_sums import limit_time
 from llm.cache_drawing import Drawing, drawing
 from llm.cache_question import CacheQuestion
 from llm.cache_replay import Replayed, replayed
@@ -63,7 +63,7 @@ class _Known:
 def what_if_cached(question: CacheQuestion, *, most: int = MOST_ROWS) -> CacheAnswer:
     """Return what a question's calls would have cost. most: calls to replay."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TIMEOUT)
+        limit_time(cursor)
         known = _known(cursor, question)
         drawn = drawing(
             cursor,

@@ -19,7 +19,7 @@ from psycopg import sql
 from costs.price_history import price_history
 from costs.pricing import round_usd
 from costs.sampling import GROUPS, MOST_ROWS, Draw, Estimate, draw, estimated
-from costs.usage_sums import TIMEOUT, USED, UsageSums, matching, sums
+from costs.usage_sums import USED, UsageSums, limit_time, matching, sums
 from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.ids import first_uuid7_at
 from llm.route_replay import Cell, Draft, Prices, Server, servers, sizes
@@ -100,7 +100,7 @@ def what_if_routed(question: RouteQuestion, *, most: int = MOST_ROWS) -> RouteAn
     """
     prices = _prices(question.draft)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(TIMEOUT)
+        limit_time(cursor)
         known = _known(cursor, question)
         drawn = draw(sum(row[0] for row in known.values()), most)
         replay = _Replay(question.draft, prices)
