@@ -8,7 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from costs.models import Price
 from devora_ops.common.models import AuditEntry
-from tests.api.callers import as_key, codes_of
+from tests.api.callers import as_key, as_person, codes_of
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +80,15 @@ def test_what_is_suspicious_is_imported_only_when_it_is_named(api):
     assert AuditEntry.objects.filter(action="price.create").count() == 3
     entry = AuditEntry.objects.get(action="price.import")
     assert entry.after["confirmed"] == ["a/slip"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_who_may_only_look_is_refused(api, dry_run):
+    before = written()
+    for caller in (as_key("read"), as_key("write"), as_person("Viewer")):
+        answer = send(caller, dry_run=dry_run, accept_suspicious=["a/slip"])
+        assert (answer.status_code, codes_of(answer)) == (403, {"permission_denied"})
+    assert written() == before
 
 
 def test_an_invalid_row_keeps_all_others_out(api):
