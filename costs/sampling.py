@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
-from math import sqrt
+from math import ceil, sqrt
 from typing import Final
 
 MOST_ROWS: Final = 1_000_000
@@ -77,9 +77,9 @@ def draw_units(sizes: Mapping[int, int], most: int) -> Draw:
         return Draw()
     spread = sum(size**2 for size in sizes.values()) - whole**2 / PARTS
 
-    def at_most(parts: int) -> float:
+    def at_most(parts: int) -> int:
         share = parts / PARTS
-        return share * whole + 4 * sqrt(share * (1 - share) * max(spread, 0))
+        return ceil(share * whole + 4 * sqrt(share * (1 - share) * max(spread, 0)))
 
     # Concave and above `most` in the end, so it exceeds it from one number on.
     likely = bisect_right(range(PARTS), most, key=at_most) - 1

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from costs.price_history import price_history
 from costs.pricing import round_usd
-from costs.sampling import GROUPS, MOST_ROWS, Draw, Estimate, draw, estimated
+from costs.sampling import GROUPS, MOST_ROWS, Draw, Expanded, draw, estimated
 from costs.usage_sums import USED, UsageSums, limit_time, matching, sums
 from devora_ops.common.errors import InvalidRequest
 from devora_ops.common.ids import first_uuid7_at
@@ -229,7 +229,7 @@ def _answer(
     question: RouteQuestion,
     known: Mapping[str, tuple[int, int, Decimal]],
     replay: _Replay,
-    estimate: Estimate,
+    estimate: Expanded,
     *,
     exact: bool,
 ) -> RouteAnswer:

@@ -54,8 +54,9 @@ def stopped_at_a_price(installation, maker):
     """Let the statement that writes the prices wait for its last but one."""
     with psycopg.connect(installation.database_url) as beside:
         beside.execute(
-            "INSERT INTO costs_price (model, valid_from, input, output, schedule, source)"
-            " VALUES (%s, '2026-01-01T00:00Z', 1, 1, '{}', 'beside')",
+            "INSERT INTO costs_price"
+            " (model, valid_from, input, output, schedule, source, created_at)"
+            " VALUES (%s, '2026-01-01T00:00Z', 1, 1, '{}', 'beside', now())",
             [f"{maker}/m{ROWS - 2}"],
         )
         yield "costs_price"
