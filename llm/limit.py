@@ -72,6 +72,17 @@ class Asked(NamedTuple):
     tokens: int
     owner: str
 
+    @property
+    def room(self) -> int:
+        """The tokens to set aside where any bucket limits them."""
+        limited = any(limit.tokens_per_minute is not None for _, limit in self.buckets)
+        return (self.tokens or 1) if limited else 0
+
+    @property
+    def needs_place(self) -> bool:
+        """Whether any bucket limits calls at once."""
+        return any(limit.concurrent is not None for _, limit in self.buckets)
+
 
 @dataclass(frozen=True, slots=True)
 class Denial:

@@ -55,15 +55,36 @@ local function catch_up(key)
   write(key, window)
   return window
 end
+
+-- Take some of a sum ('R' or 'T') out of the second it was counted in, whose field is
+-- newest ('r' or 't') or a slot of the ring. No more than is there; return how much.
+local function take_back(key, window, sum, newest, at, amount)
+  local there = 0
+  if at == window.at then
+    there = math.min(window[newest], amount)
+    window[newest] = window[newest] - there
+  elseif window.at - at < RING then
+    local slot = newest .. at % RING
+    there = math.min(tonumber(redis.call('HGET', key, slot)) or 0, amount)
+    if there > 0 then redis.call('HINCRBY', key, slot, -there) end
+  end
+  window[sum] = window[sum] - there
+  return there
+end
 """
 
-# KEYS: window and leases of each bucket. ARGV: owner, a lease's ms, then of each bucket
-# calls, tokens and concurrent calls at most (-1: no limit) and the tokens to set aside.
-# Answers 1 and per bucket second, calls, tokens; or 0, bucket, kind, ms to wait.
+# KEYS: window and leases of each bucket. ARGV: owner, a lease's ms, calls and tokens
+# wanted ahead, then of each bucket calls, tokens and concurrent calls at most (-1: no
+# limit) and the tokens to set aside. Answers 1, per bucket second, calls, tokens (without
+# what is granted ahead), and calls and tokens granted ahead, places that may be idle and
+# the ms until the second is over; or 0, bucket, kind, ms to wait.
 ADMIT = (
     _WINDOW
     + """
+local SHARE = 16  -- of what is left, the part that is lent at once
 local owner, lease_ms = ARGV[1], tonumber(ARGV[2])
+local calls_ahead, tokens_ahead = tonumber(ARGV[3]), tonumber(ARGV[4])
+local places = 1000
 local longest = {0, 0, 0, -1}
 local windows, running = {}, {}
 
@@ -87,7 +108,7 @@ local function wait_ms(key, at, letter, excess)
 end
 
 for i = 1, #KEYS / 2 do
-  local window, leases, first = KEYS[2 * i - 1], KEYS[2 * i], 4 * i - 1
+  local window, leases, first = KEYS[2 * i - 1], KEYS[2 * i], 4 * i + 1
   local most_calls, most_tokens = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
   local most_running, asked = tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
   if most_calls >= 0 or most_tokens >= 0 then
@@ -111,12 +132,35 @@ for i = 1, #KEYS / 2 do
 end
 if longest[4] >= 0 then return longest end
 
-local answer = {1}
+local function share_of(most, used)
+  if most < 0 then return math.huge end
+  return math.max(0, math.floor((most - used) / SHARE))
+end
+
 for i = 1, #KEYS / 2 do
-  local leases, first, now = KEYS[2 * i], 4 * i - 1, windows[i]
+  local first, now = 4 * i + 1, windows[i]
   if now then
     local asked = tonumber(ARGV[first + 3])
-    now.R, now.r, now.T, now.t = now.R + 1, now.r + 1, now.T + asked, now.t + asked
+    calls_ahead = math.min(calls_ahead, share_of(tonumber(ARGV[first]), now.R + 1))
+    tokens_ahead = math.min(
+      tokens_ahead, share_of(tonumber(ARGV[first + 1]), now.T + asked))
+  end
+  if running[i] then
+    places = math.min(places, share_of(tonumber(ARGV[first + 2]), running[i] + 1))
+  end
+end
+if calls_ahead == 0 then tokens_ahead = 0 end
+
+local answer = {1}
+for i = 1, #KEYS / 2 do
+  local leases, first, now = KEYS[2 * i], 4 * i + 1, windows[i]
+  local calls, tokens = 0, 0
+  if now then
+    local asked = tonumber(ARGV[first + 3])
+    calls, tokens = now.R + 1, now.T + asked
+    local ahead = tonumber(ARGV[first + 1]) >= 0 and tokens_ahead or 0
+    now.R, now.r = calls + calls_ahead, now.r + 1 + calls_ahead
+    now.T, now.t = tokens + ahead, now.t + asked + ahead
     write(KEYS[2 * i - 1], now)
   end
   if running[i] then
@@ -127,9 +171,13 @@ for i = 1, #KEYS / 2 do
     end
   end
   answer[#answer + 1] = now and now.at or -1
-  answer[#answer + 1] = now and now.R or 0
-  answer[#answer + 1] = now and now.T or 0
+  answer[#answer + 1] = calls
+  answer[#answer + 1] = tokens
 end
+answer[#answer + 1] = calls_ahead
+answer[#answer + 1] = tokens_ahead
+answer[#answer + 1] = places
+answer[#answer + 1] = (second + 1) * 1000 - now_ms
 return answer
 """
 )
@@ -147,20 +195,30 @@ for i = 1, #KEYS / 2 do
   local beyond = tonumber(ARGV[first + 2]) - tonumber(ARGV[first + 1])
   if reserved_at >= 0 and beyond ~= 0 then
     local now = catch_up(window)
-    if beyond < 0 and reserved_at ~= now.at then
-      local slot = 't' .. reserved_at % RING
-      local there = tonumber(redis.call('HGET', window, slot)) or 0
-      if now.at - reserved_at >= RING then there = 0 end
-      beyond = -math.min(there, -beyond)
-      if beyond < 0 then redis.call('HINCRBY', window, slot, beyond) end
-    else
-      beyond = math.max(beyond, -now.t)
-      now.t = now.t + beyond
-    end
-    if beyond ~= 0 then
-      now.T = now.T + beyond
+    if beyond > 0 then
+      now.T, now.t = now.T + beyond, now.t + beyond
+      write(window, now)
+    elseif take_back(window, now, 'T', 't', reserved_at, -beyond) > 0 then
       write(window, now)
     end
+  end
+end
+return 1
+"""
+)
+
+# KEYS: the window of each bucket. ARGV: calls and tokens that were granted ahead and not
+# used, then of each bucket the second of the grant (-1: none).
+GIVE_BACK = (
+    _WINDOW
+    + """
+for i, window in ipairs(KEYS) do
+  local at = tonumber(ARGV[i + 2])
+  if at >= 0 then
+    local now = catch_up(window)
+    local calls = take_back(window, now, 'R', 'r', at, tonumber(ARGV[1]))
+    local tokens = take_back(window, now, 'T', 't', at, tonumber(ARGV[2]))
+    if calls + tokens > 0 then write(window, now) end
   end
 end
 return 1

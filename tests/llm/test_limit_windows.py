@@ -40,7 +40,7 @@ class ScriptedRedis:
     def admit(self, tokens: int) -> int | None:
         """Return the second of an admission, None when it is refused."""
         answer = self.run(
-            ADMIT, "owner", 1000, LIMIT.requests_per_minute, LIMIT.tokens_per_minute,
+            ADMIT, "owner", 1000, 0, 0, LIMIT.requests_per_minute, LIMIT.tokens_per_minute,
             -1, tokens,
         )  # fmt: skip
         if answer[0]:
@@ -113,7 +113,7 @@ def test_room_returns_when_the_answer_says_so(scripted: ScriptedRedis):
     for _ in range(8):
         assert scripted.admit(1) is not None
         scripted.now += 1
-    refused = scripted.run(ADMIT, "owner", 1000, 8, 40, -1, 1)
+    refused = scripted.run(ADMIT, "owner", 1000, 0, 0, 8, 40, -1, 1)
 
     scripted.now += refused[3] / 1000 - 0.01
     assert scripted.admit(1) is None
