@@ -65,23 +65,18 @@ class Limit:
         )
 
 
+Buckets = Sequence[tuple[str, Limit]]  # names such as `key:abc`, each with its limit
+
+
 class Asked(NamedTuple):
-    """One call that asks for room in all its buckets or in none."""
+    """One call that asks for room in all its buckets or in none.
 
-    buckets: Sequence[tuple[str, Limit]]
+    place: its name among those that run.
+    """
+
+    buckets: Buckets
     tokens: int
-    owner: str
-
-    @property
-    def room(self) -> int:
-        """The tokens to set aside where any bucket limits them."""
-        limited = any(limit.tokens_per_minute is not None for _, limit in self.buckets)
-        return (self.tokens or 1) if limited else 0
-
-    @property
-    def needs_place(self) -> bool:
-        """Whether any bucket limits calls at once."""
-        return any(limit.concurrent is not None for _, limit in self.buckets)
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ it was last brought up to, the calls and tokens of the minute until then, and th
 that second alone. The others are the calls and tokens of each of the 60 seconds before
 (r0…, t0…, a ring), touched once a second: Redis searches such a hash from its beginning.
 Every span of 60 s lies within 61 seconds of the clock, so no span holds more than the
-limit. A bucket's leases are a sorted set: owner by the millisecond at which the lease
+limit. A bucket's leases are a sorted set: place by the millisecond at which the lease
 ends.
 """
 
@@ -73,16 +73,17 @@ local function take_back(key, window, sum, newest, at, amount)
 end
 """
 
-# KEYS: window and leases of each bucket. ARGV: owner, a lease's ms, calls and tokens
-# wanted ahead, then of each bucket calls, tokens and concurrent calls at most (-1: no
-# limit) and the tokens to set aside. Answers 1, per bucket second, calls, tokens (without
-# what is granted ahead), and calls and tokens granted ahead, places that may be idle and
-# the ms until the second is over; or 0, bucket, kind, ms to wait.
+# KEYS: window and leases of each bucket. ARGV: a place (the call's own, or one that it
+# takes over), a lease's ms, calls and tokens wanted ahead, then of each bucket calls,
+# tokens and concurrent calls at most (-1: no limit) and the tokens to set aside. Answers
+# 1, per bucket second, calls and tokens (without what is granted ahead), the calls and
+# tokens granted ahead, the places that may be idle and the ms until the second is over;
+# or 0, bucket, kind, ms to wait.
 ADMIT = (
     _WINDOW
     + """
 local SHARE = 16  -- of what is left, the part that is lent at once
-local owner, lease_ms = ARGV[1], tonumber(ARGV[2])
+local place, lease_ms = ARGV[1], tonumber(ARGV[2])
 local calls_ahead, tokens_ahead = tonumber(ARGV[3]), tonumber(ARGV[4])
 local places = 1000
 local longest = {0, 0, 0, -1}
@@ -126,7 +127,9 @@ for i = 1, #KEYS / 2 do
     if running[i] >= most_running then  -- unless some of them have run out
       redis.call('ZREMRANGEBYSCORE', leases, '-inf', now_ms)
       running[i] = redis.call('ZCARD', leases)
-      if running[i] >= most_running then deny(i, 3, 1000) end
+      if running[i] >= most_running and not redis.call('ZSCORE', leases, place) then
+        deny(i, 3, 1000)
+      end
     end
   end
 end
@@ -164,7 +167,7 @@ for i = 1, #KEYS / 2 do
     write(KEYS[2 * i - 1], now)
   end
   if running[i] then
-    redis.call('ZADD', leases, now_ms + lease_ms, owner)
+    redis.call('ZADD', leases, now_ms + lease_ms, place)
     -- Once a second, for a second more than the newest lease has.
     if running[i] == 0 or not now or now.last ~= now.at then
       redis.call('PEXPIRE', leases, lease_ms + 1000)
@@ -182,7 +185,7 @@ return answer
 """
 )
 
-# KEYS as above. ARGV: owner, then of each bucket the second of its reservation (-1:
+# KEYS as above. ARGV: the place to free (or none), then of each bucket the second of its reservation (-1:
 # none), the tokens set aside and the tokens used. What was not needed goes back to the
 # second it was taken from; what was used beyond counts now, when it is known.
 FINISH = (
@@ -225,7 +228,7 @@ return 1
 """
 )
 
-# KEYS: leases; ARGV: a lease's ms, then the owner for each key.
+# KEYS: leases; ARGV: a lease's ms, then the place for each key.
 RENEW = """
 local clock, lease_ms = redis.call('TIME'), tonumber(ARGV[1])
 local now_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
