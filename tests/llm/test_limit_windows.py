@@ -9,7 +9,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm.gateway.limit_scripts import ADMIT, FINISH
+from llm.gateway.limit_scripts import ADMIT, FINISH, GIVE_BACK
 from llm.gateway.local_limits import LocalLimits, SlidingWindow
 from llm.limit import WINDOW_S, Asked, Limit
 from tests.own_redis import OwnRedis
@@ -37,19 +37,34 @@ class ScriptedRedis:
         answer: Any = self.client.eval(told, 2, "w", "l", *args)
         return answer
 
-    def admit(self, tokens: int) -> int | None:
-        """Return the second of an admission, None when it is refused."""
+    def admit(self, tokens: int, *, limit: Limit = LIMIT, ahead: int = 0) -> Any:
+        """Return the second of an admission, and the calls and tokens granted ahead.
+
+        None when it is refused.
+        """
         answer = self.run(
-            ADMIT, "owner", 1000, LIMIT.requests_per_minute, LIMIT.tokens_per_minute,
-            -1, tokens,
+            ADMIT, "place", 1000, ahead, ahead * tokens, limit.requests_per_minute,
+            limit.tokens_per_minute, -1, tokens,
         )  # fmt: skip
         if answer[0]:
-            return answer[1]
+            return answer[1], answer[4], answer[5]
         assert answer[3] > 0
         return None
 
     def finish(self, second: int, reserved: int, used: int) -> None:
-        self.run(FINISH, "owner", second, reserved, used)
+        self.run(FINISH, "place", second, reserved, used)
+
+    def give_back(self, second: int, calls: int, tokens: int) -> None:
+        self.run(GIVE_BACK, calls, tokens, second, -1)
+
+    def sums(self) -> Iterator[tuple[int, list[int]]]:
+        """Yield the sum of calls and of tokens, each with those of its seconds."""
+        window: Any = self.client.hgetall("w")
+        state = {name.decode(): value for name, value in window.items()}
+        _, *sums = struct.unpack(">5d", state.pop("n", bytes(40)))
+        for total, newest, slot in zip(sums[:2], sums[2:], "rt", strict=True):
+            slots = [int(count) for name, count in state.items() if name[0] == slot]
+            yield total, [newest, *slots]
 
 
 @pytest.fixture
@@ -95,25 +110,57 @@ def test_sums_are_those_of_their_seconds_after_any_correction(
     running = []
     for pause_s, asked, used, late in calls:
         scripted.now += pause_s
-        second = scripted.admit(asked)
-        if second is not None:
-            running.append((second, asked, used))
+        admitted = scripted.admit(asked)
+        if admitted is not None:
+            running.append((admitted[0], asked, used))
         if running and not late:
             scripted.finish(*running.pop(0))
-        window: Any = scripted.client.hgetall("w")
-        state = {name.decode(): value for name, value in window.items()}
-        _, *sums = struct.unpack(">5d", state.pop("n", bytes(40)))
-        for total, newest, slot in zip(sums[:2], sums[2:], "rt", strict=True):
-            slots = [int(count) for name, count in state.items() if name[0] == slot]
-            assert sum(slots) + newest == total
-            assert all(count >= 0 for count in (newest, *slots))
+        for total, slots in scripted.sums():
+            assert sum(slots) == total
+            assert all(count >= 0 for count in slots)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(CALLS, st.integers(0, 20))
+def test_what_is_lent_is_never_more_than_the_limit_and_comes_back(
+    scripted: ScriptedRedis, calls, ahead
+):
+    scripted.client.flushall()
+    wide = Limit(requests_per_minute=60, tokens_per_minute=400)
+    requests, tokens, lent = [], [], []
+    for pause_s, asked, _, returned in calls:
+        scripted.now += pause_s
+        if (admitted := scripted.admit(asked, limit=wide, ahead=ahead)) is not None:
+            second, more_calls, more_tokens = admitted
+            lent.append((second, more_calls, more_tokens))
+            requests.append((scripted.now, 1 + more_calls))
+            tokens.append((scripted.now, asked + more_tokens))
+        if lent and returned:
+            scripted.give_back(*lent.pop())
+            at = requests.pop()[0]
+            requests.append((at, 1))
+            tokens[-1] = (at, asked)
+        for total, slots in scripted.sums():
+            assert sum(slots) == total
+            assert all(count >= 0 for count in slots)
+
+    assert most_in_any_minute(requests) <= 60
+    assert most_in_any_minute(tokens) <= 400
+
+
+def test_nothing_is_lent_where_little_is_left(scripted: ScriptedRedis):
+    limit = Limit(requests_per_minute=20, tokens_per_minute=10_000)
+    granted = [scripted.admit(1, limit=limit, ahead=5)[1] for _ in range(18)]
+
+    assert granted == [1, 1] + 16 * [0]
+    assert scripted.admit(1, limit=limit, ahead=5) is None
 
 
 def test_room_returns_when_the_answer_says_so(scripted: ScriptedRedis):
     for _ in range(8):
         assert scripted.admit(1) is not None
         scripted.now += 1
-    refused = scripted.run(ADMIT, "owner", 1000, 8, 40, -1, 1)
+    refused = scripted.run(ADMIT, "owner", 1000, 0, 0, 8, 40, -1, 1)
 
     scripted.now += refused[3] / 1000 - 0.01
     assert scripted.admit(1) is None
@@ -155,9 +202,9 @@ def test_what_is_undone_leaves_no_trace(calls):
     for pause_s, asked, _, undone in calls:
         now += pause_s
         call = Asked([("key:a", LIMIT)], asked, "owner")
-        taken = local.take(call, int(now))
+        local.take(call, int(now))
         if undone:
-            local.undo(call, taken)
+            local.undo(call, int(now))
         else:
             plain.take(call, int(now))
         left = [each.check(call, int(now)) for each in (local, plain)]

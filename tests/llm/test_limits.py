@@ -133,8 +133,8 @@ async def test_a_call_that_fails_before_it_is_admitted_uses_no_tokens(make: Make
     for number in range(3):
         hasty = limiter.ask([("key:a", limit)], tokens=90, owner=f"hasty {number}")
         hasty.done(0)
-        assert hasty.sent is not None
-        assert await hasty.sent
+        assert hasty.question is not None
+        assert await hasty.question.sent
 
     assert (await admit(limiter, limit, tokens=90)).remaining_tokens == 10
 
