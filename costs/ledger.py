@@ -41,6 +41,9 @@ _EXPIRE_EVERY_S = 0.2
 REPLAY_EVERY_S = 5.0
 PATIENCE_S = 5.0  # how long settlements wait in memory before they go to the journal
 STOP_S = 2.0
+# Holds can be made faster than settled: what is not settled yet stays in memory, keeps
+# its money set aside, and would be lost to the worst case with the process.
+MOST_UNSETTLED = 2000
 SETTLE_WINDOW_S = 0.03  # a shorter one doubles Postgres' CPU, a longer one is seen
 
 _FREE = "SELECT costs_release(%s::uuid[], '{}', '{}')"
@@ -130,8 +133,8 @@ class Ledger:
         await asyncio.gather(*self._freeing, return_exceptions=True)
 
     def has_room(self) -> bool:
-        """Say whether one more hold would be made soon."""
-        return self._backlog.has_room()
+        """Say whether one more hold would be made soon, and settled soon."""
+        return self._backlog.has_room() and len(self._settlements) < MOST_UNSETTLED
 
     async def hold(self, reservation: Reservation) -> tuple[int, ...]:
         """Set money aside; return the counters it was taken from.

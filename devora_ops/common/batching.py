@@ -38,6 +38,10 @@ class Batcher(Generic[Item, Result]):
         self._writing: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
+    def __len__(self) -> int:
+        """How many items are not written yet."""
+        return len(self._writing) + len(self._waiting)
+
     def put(self, item: Item) -> "asyncio.Future[Result]":
         """Queue an item; the future resolves when its batch has been written."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()

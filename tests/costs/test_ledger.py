@@ -7,6 +7,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
+from costs.ledger import MOST_UNSETTLED
 from devora_ops.common.errors import BudgetExceeded
 from devora_ops.common.ids import uuid7
 from tests.costs.books import ONE_CENT, Books, Held
@@ -284,3 +285,17 @@ async def test_a_hold_that_cannot_be_written_costs_no_other_its_own(books: Books
 
     assert [isinstance(answer, Held) for answer in answers] == [True, False, True]
     assert await books.counter(budget) == (0, 2 * ONE_CENT)
+
+
+async def test_no_more_is_let_in_while_too_much_is_not_settled(books: Books):
+    held = await asyncio.gather(*(books.hold() for _ in range(MOST_UNSETTLED)))
+    blocker = await psycopg.AsyncConnection.connect(books.url)
+    async with blocker:
+        await blocker.execute("LOCK TABLE costs_call IN ACCESS EXCLUSIVE MODE")
+        settled = [books.ledger.settle(books.settlement(each, "0")) for each in held]
+        assert not books.ledger.has_room()
+        await blocker.rollback()
+
+    await asyncio.gather(*settled)
+
+    assert books.ledger.has_room()
