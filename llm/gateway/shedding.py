@@ -1,7 +1,7 @@
 """Refusing at once what would only wait: an overloaded process serves what it can.
 
-Calls queue at two places: before the event loop, for the processor, and before the
-ledger, for the money that each sets aside before it leaves.
+Calls queue at three places: before the event loop, for the processor; before the ledger,
+for the money that each sets aside before it leaves; and behind it, until they are settled.
 """
 
 import logging
